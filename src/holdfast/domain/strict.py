@@ -1,0 +1,31 @@
+"""What everything that people write into files is made of: strict models and readable durations."""
+
+import re
+from datetime import timedelta
+from typing import Annotated, Any
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer
+
+_UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
+
+
+def _duration(value: Any) -> Any:
+    if isinstance(value, str) and (match := re.fullmatch(r"(\d+(?:\.\d+)?)\s*([smhd])", value.strip())):
+        return timedelta(seconds=float(match[1]) * _UNITS[match[2]])
+    if isinstance(value, int | float):
+        raise ValueError("write the unit: 90s, 10m, 2h or 7d")  # noqa: TRY004  pydantic wants ValueError
+    return value
+
+
+Duration = Annotated[
+    timedelta,
+    BeforeValidator(_duration, json_schema_input_type=str),
+    PlainSerializer(lambda d: f"{d.total_seconds():g}s", return_type=str),
+    Field(gt=timedelta(0)),
+]
+
+
+class Strict(BaseModel):
+    """A frozen model that refuses fields it does not know."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)

@@ -1,0 +1,63 @@
+from typing import Any, Protocol
+
+from pydantic import BaseModel
+
+from holdfast.domain.gates import Decision, DecisionReply
+from holdfast.domain.view import RunView
+
+
+class RolloutRequest(BaseModel):
+    """What starts a rollout; the Temporal UI's "Start workflow" takes the same JSON.
+
+    Attributes:
+        runbook: name of the runbook file, without its ending.
+        requested_by: short name of the person who starts it.
+        pace: which of the runbook's paces to watch at.
+    """
+
+    runbook: str
+    requested_by: str
+    pace: str = "default"
+
+
+class RunLine(BaseModel):
+    """One run in a list."""
+
+    run_id: str
+    runbook: str
+    status: str
+    started_at: str
+
+
+class RunControl(Protocol):
+    """Starts runs, reads them and passes decisions to them.
+
+    All methods raise `EngineUnavailable` when the Temporal server does not answer.
+    """
+
+    async def start(self, request: RolloutRequest, *, run_id: str) -> bool:
+        """Start a run; False when a run of this id was already there, which is not an error."""
+        ...
+
+    async def decide(self, run_id: str, decision: Decision) -> DecisionReply:
+        """Pass a decision and return the true answer.
+
+        When no worker answers in time the decision is stored durably and the reply says so.
+
+        Raises:
+            DecisionRefused: it does not count, and why.
+            UnknownName: there is no such run.
+        """
+        ...
+
+    async def view(self, run_id: str) -> RunView:
+        """Return what the run shows of itself; raises UnknownName for an unknown run."""
+        ...
+
+    async def recent(self, *, limit: int = 20) -> list[RunLine]:
+        """Return the newest runs, newest first."""
+        ...
+
+    async def result(self, run_id: str) -> dict[str, Any]:
+        """Wait for the run's end and return its report."""
+        ...

@@ -1,0 +1,134 @@
+"""Shows a run to people: the page in the Temporal UI at once, the chat message as soon as the chat takes it."""
+
+from temporalio import workflow
+from temporalio.common import SearchAttributeKey
+from temporalio.exceptions import ActivityError, ApplicationError
+
+from workflows import options
+from workflows.calls import call, reason
+
+with workflow.unsafe.imports_passed_through():
+    from activities.telling import CardRequest, PingRequest, TellingActivities
+    from holdfast.domain.details import details
+    from holdfast.domain.view import LogLine, MessageRef, RunState, RunView, StageView
+    from holdfast.runbook.plan import Plan, describe_change
+
+STATE_ATTRIBUTE = SearchAttributeKey.for_keyword("HoldfastState")
+RUNBOOK_ATTRIBUTE = SearchAttributeKey.for_keyword("HoldfastRunbook")
+_LOG_LINES = 30
+_CARD_LOG_LINES = 6
+
+
+class Board:
+    """The one place where a run's view changes; `view` and `message` are carried into a continued run."""
+
+    def __init__(self, view: RunView, message: MessageRef | None = None) -> None:
+        """Show this view; `message` is where the chat message of an earlier part of the run is."""
+        self.view = view
+        self.message = message
+        self._published_revision = -1
+        self._shown_state: RunState | None = None
+        self._pings: list[str] = []
+
+    def show(
+        self,
+        state: RunState | None = None,
+        headline: str | None = None,
+        *,
+        say: str | None = None,
+        ping: str | None = None,
+        quietly: bool = False,
+    ) -> None:
+        """Change what people see.
+
+        Args:
+            state: where the run stands now; stays if not given.
+            headline: what is happening, one sentence; stays if not given.
+            say: a line for the timeline.
+            ping: call people's attention to it in the chat.
+            quietly: only on the page, not worth an edit of the chat message.
+        """
+        view = self.view
+        view.state = state or view.state
+        view.headline = headline or view.headline
+        if say:
+            view.log = [*view.log, LogLine(at=workflow.now(), text=say)][-_LOG_LINES:]
+        if ping:
+            self._pings.append(ping)
+        if not quietly:
+            view.revision += 1
+        workflow.set_current_details(details(view))
+        if view.state is not self._shown_state:
+            self._shown_state = view.state
+            workflow.upsert_search_attributes(
+                [STATE_ATTRIBUTE.value_set(str(view.state)), RUNBOOK_ATTRIBUTE.value_set(view.runbook)]
+            )
+
+    def show_plan(self, plan: Plan) -> None:
+        """Show the stages of the runbook that was read."""
+        view = self.view
+        view.title, view.digest = plan.spec.title, plan.digest
+        view.stages = [
+            StageView(name=s.name, title=s.title, change=describe_change(s)) for s in plan.spec.stages
+        ]
+
+    async def keep_publishing(self) -> None:
+        """Publish each new revision, always the newest, until cancelled."""
+        while True:
+            await workflow.wait_condition(self._behind)
+            await self._publish()
+            await self._call_out()
+
+    async def published(self) -> None:
+        """Wait until the chat shows the newest view, or give up after `options.LAST_CARD`."""
+        try:
+            await workflow.wait_condition(lambda: not self._behind(), timeout=options.LAST_CARD)
+        except TimeoutError:
+            workflow.logger.warning("the chat did not take the last card; the run ends without it")
+
+    def _behind(self) -> bool:
+        return self._published_revision < self.view.revision or bool(self._pings)
+
+    async def _publish(self) -> None:
+        revision = self.view.revision
+        if revision == self._published_revision:
+            return
+        card = self.view.model_copy(update={"log": self.view.log[-_CARD_LOG_LINES:]})
+        try:
+            self.message = await call(
+                TellingActivities.publish_card,
+                CardRequest(view=card, message=self.message),
+                returns=MessageRef,
+                task_queue=options.CHAT_QUEUE,
+                retry_policy=options.CHAT,
+                summary=f"{card.state}: {card.headline}"[:200],
+            )
+        except ActivityError as error:
+            await self._after_failure(error)
+            return
+        self._published_revision = revision
+
+    async def _after_failure(self, error: ActivityError) -> None:
+        """Remember a card whose fate is unknown, and give a chat that is down a break."""
+        kind = error.cause.type if isinstance(error.cause, ApplicationError) else None
+        if kind == "DeliveryUncertain":
+            self.message = MessageRef(chat="", message_id="", uncertain=True)
+        self.show(say=f"chat: {reason(error)}", quietly=True)
+        await workflow.sleep(options.CHAT_BREAK)
+
+    async def _call_out(self) -> None:
+        """Ring people's phones once; a ping whose fate is unknown is not worth a second one."""
+        pings, self._pings = self._pings, []
+        if not self.message or not self.message.message_id:
+            return
+        for text in pings:
+            try:
+                await call(
+                    TellingActivities.ping_people,
+                    PingRequest(text=text, message=self.message),
+                    returns=type(None),
+                    task_queue=options.CHAT_QUEUE,
+                    retry_policy=options.ONCE,
+                )
+            except ActivityError as error:
+                workflow.logger.warning("a ping was not sent: %s", reason(error))

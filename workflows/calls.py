@@ -1,0 +1,100 @@
+"""The activities a rollout calls, with their time limits and what the history shows of them."""
+
+import asyncio
+from typing import Any, TypeVar
+
+from temporalio import exceptions, workflow
+from temporalio.exceptions import ActivityError, FailureError, is_cancelled_exception
+
+from workflows import options
+
+with workflow.unsafe.imports_passed_through():
+    from activities.checks import CheckActivities, CheckReport, CheckRequest
+    from activities.planning import PlanActivities, PlanRequest
+    from activities.watching import BaselineRequest, WatchActivities, WatchRequest, WatchResult
+    from holdfast.ports.runs import RolloutRequest
+    from holdfast.runbook.kinds.rollout import Stage
+    from holdfast.runbook.plan import Plan
+    from holdfast.verdict.observation import Baseline
+
+R = TypeVar("R")
+
+
+async def call(method: Any, argument: Any, *, returns: type[R], **how: Any) -> R:
+    """Execute an activity; a cancellation of the run arrives as `CancelledError`, never as a failed activity.
+
+    Raises:
+        ActivityError: it failed for good; the cause says why.
+    """
+    how = {"start_to_close_timeout": options.ATTEMPT, "retry_policy": options.STEADY, **how}
+    try:
+        result: R = await workflow.execute_activity(method, argument, result_type=returns, **how)
+    except ActivityError as error:
+        if is_cancelled_exception(error):
+            raise asyncio.CancelledError from error
+        raise
+    return result
+
+
+def reason(error: ActivityError) -> str:
+    """Return why an activity failed, in the words of what failed last."""
+    cause = error.cause
+    while isinstance(cause, exceptions.TimeoutError) and cause.cause is not None:
+        cause = cause.cause
+    return cause.message if isinstance(cause, FailureError) else str(cause or error)
+
+
+async def load_plan(start: RolloutRequest) -> Plan:
+    """Read and review the runbook file once; the run keeps what it read."""
+    request = PlanRequest(runbook=start.runbook, requested_by=start.requested_by, pace=start.pace)
+    return await call(PlanActivities.load_plan, request, returns=Plan, summary=f"read {start.runbook}")
+
+
+async def check_stage(plan: Plan, stage: Stage) -> CheckReport:
+    """Look whether the target and the metrics are as the stage expects them."""
+    request = CheckRequest(
+        endpoint=plan.spec.target.endpoint,
+        stage=stage,
+        scoring=plan.spec.scoring,
+        window=plan.pace.interval,
+    )
+    return await call(
+        CheckActivities.check_stage, request, returns=CheckReport, summary=f"check before {stage.name}"
+    )
+
+
+async def take_baseline(plan: Plan) -> Baseline:
+    """Measure the control side as it is before the stage."""
+    request = BaselineRequest(scoring=plan.spec.scoring, window_seconds=plan.pace.interval.total_seconds())
+    return await call(
+        WatchActivities.take_baseline,
+        request,
+        returns=Baseline,
+        task_queue=options.WATCH_QUEUE,
+        schedule_to_close_timeout=plan.spec.apply_for,
+        summary="take the baseline",
+    )
+
+
+async def watch_share(
+    run_id: str, plan: Plan, stage: Stage, share: int, baseline: Baseline, *, until_rollback: bool = False
+) -> WatchResult:
+    """Watch one share for its window; or, as a guard, for as long as it takes until it must be rolled back."""
+    request = WatchRequest(
+        run_id=run_id,
+        stage=stage.name,
+        share_percent=share,
+        scoring=plan.spec.scoring,
+        pace=plan.pace,
+        baseline=baseline,
+        until_rollback=until_rollback,
+    )
+    return await call(
+        WatchActivities.watch_share,
+        request,
+        returns=WatchResult,
+        task_queue=options.WATCH_QUEUE,
+        start_to_close_timeout=options.WATCH_ATTEMPT,
+        heartbeat_timeout=options.HEARTBEAT,
+        summary=f"{'guard' if until_rollback else 'watch'} {stage.name} at {share} %",
+    )

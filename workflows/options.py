@@ -1,0 +1,27 @@
+"""Named presets for activities, so that no number stands at a call site."""
+
+from datetime import timedelta
+from typing import Final
+
+from temporalio.common import RetryPolicy
+
+CHAT_QUEUE: Final = "holdfast-chat"
+WATCH_QUEUE: Final = "holdfast-watch"
+RUNBOOK_QUEUE: Final = "holdfast-runbooks"
+
+# One attempt of a call to a target, a file or a metrics backend; a hung one is found after this long.
+ATTEMPT: Final = timedelta(seconds=30)
+# Somebody who died while watching is missed after this long.
+HEARTBEAT: Final = timedelta(seconds=10)
+# A guard watches for as long as a person thinks: no bound that anybody would reach.
+WATCH_ATTEMPT: Final = timedelta(days=400)
+# The last card may wait this long for a chat that is down; the run's work is done by then.
+LAST_CARD: Final = timedelta(hours=24)
+
+STEADY: Final = RetryPolicy(initial_interval=timedelta(seconds=1), maximum_interval=timedelta(seconds=10))
+# A chat is tried a few times, then asked again with the newest view instead of an old one.
+CHAT: Final = RetryPolicy(
+    initial_interval=timedelta(seconds=1), maximum_interval=timedelta(seconds=10), maximum_attempts=3
+)
+ONCE: Final = RetryPolicy(maximum_attempts=1)
+CHAT_BREAK: Final = timedelta(seconds=10)

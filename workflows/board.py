@@ -27,7 +27,7 @@ class Board:
         self.view = view
         self.message = message
         self._published_revision = -1
-        self._shown_state: RunState | None = None
+        self._listed_state: RunState | None = None
         self._pings: list[str] = []
 
     def show(
@@ -55,13 +55,20 @@ class Board:
             view.log = [*view.log, LogLine(at=workflow.now(), text=say)][-_LOG_LINES:]
         if ping:
             self._pings.append(ping)
+        workflow.set_current_details(details(view))
         if not quietly:
             view.revision += 1
-        workflow.set_current_details(details(view))
-        if view.state is not self._shown_state:
-            self._shown_state = view.state
+            self._list_state()
+
+    def _list_state(self) -> None:
+        """Let the run list filter by state; passing states are left out, each costs the server milliseconds."""
+        if self.view.state is not self._listed_state:
+            self._listed_state = self.view.state
             workflow.upsert_search_attributes(
-                [STATE_ATTRIBUTE.value_set(str(view.state)), RUNBOOK_ATTRIBUTE.value_set(view.runbook)]
+                [
+                    STATE_ATTRIBUTE.value_set(str(self.view.state)),
+                    RUNBOOK_ATTRIBUTE.value_set(self.view.runbook),
+                ]
             )
 
     def show_plan(self, plan: Plan) -> None:
@@ -76,6 +83,7 @@ class Board:
         """Publish each new revision, always the newest, until cancelled."""
         while True:
             await workflow.wait_condition(self._behind)
+            await workflow.sleep(options.CARD_PAUSE)
             await self._publish()
             await self._call_out()
 

@@ -24,4 +24,6 @@ CHAT: Final = RetryPolicy(
     initial_interval=timedelta(seconds=1), maximum_interval=timedelta(seconds=10), maximum_attempts=3
 )
 ONCE: Final = RetryPolicy(maximum_attempts=1)
+# Changes that follow each other closely make one edit, and what follows a decision goes before telling of it.
+CARD_PAUSE: Final = timedelta(milliseconds=250)
 CHAT_BREAK: Final = timedelta(seconds=10)

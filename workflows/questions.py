@@ -7,9 +7,8 @@ from temporalio import workflow
 from workflows.gate import GateKeeper
 
 with workflow.unsafe.imports_passed_through():
-    from activities.watching import WatchResult
-
     from activities.checks import CheckReport
+    from activities.watching import WatchResult
     from holdfast.domain.gates import Gate, Question
     from holdfast.runbook.kinds.rollout import Stage
     from holdfast.runbook.plan import Plan, describe_change

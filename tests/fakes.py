@@ -1,0 +1,130 @@
+"""In-memory ports for tests of workflows: each behaves as its protocol says and remembers what was asked."""
+
+import asyncio
+import time
+from collections import defaultdict
+from datetime import datetime, timedelta
+from typing import Any
+
+from holdfast.domain.errors import ChangeConflict, ChatUnavailable, MetricsUnavailable, Unavailable, UnknownName
+from holdfast.domain.journal import TargetState
+from holdfast.domain.view import MessageRef, RunView
+
+
+class Target:
+    """One configurable system with a version, an audit trail and a switch that takes it down."""
+
+    def __init__(self) -> None:
+        self.version = 1
+        settings = {"limit": 8, "pool": 2, "keep_alive": 60}
+        self.parts: dict[str, dict[str, Any]] = {
+            "stable": dict(settings),
+            "canary": dict(settings),
+            "share": {"percent": 0},
+        }
+        self.audit: list[tuple[str, str]] = []  # (part, key) of every write
+        self.down = False
+        self.lose_answers = 0  # the write happens, the answer never arrives
+        self.shares_seen: list[int] = []
+
+    def write(self, part: str, values: dict[str, Any], key: str) -> None:
+        self.parts[part] = dict(values)
+        self.version += 1
+        self.audit.append((part, key))
+        if part == "share":
+            self.shares_seen.append(values["percent"])
+
+
+class Targets:
+    """A `ChangeProvider` for any number of targets; each test has its own endpoint."""
+
+    def __init__(self) -> None:
+        self.targets: defaultdict[str, Target] = defaultdict(Target)
+        self.first_read_after: dict[str, list[float]] = {}  # a benchmark asks when the next read begins
+
+    async def read(self, endpoint: str, part: str) -> TargetState:
+        if endpoint in self.first_read_after:
+            self.first_read_after[endpoint].append(time.perf_counter())
+        target = self._up(endpoint)
+        if part not in target.parts:
+            raise UnknownName("part", part, target.parts)
+        return TargetState(version=target.version, values=dict(target.parts[part]))
+
+    async def write(
+        self, endpoint: str, part: str, values: dict[str, Any], *, expected_version: int, key: str
+    ) -> TargetState:
+        target = self._up(endpoint)
+        if expected_version != target.version:
+            raise ChangeConflict(f"{endpoint} is at version {target.version}")
+        target.write(part, values, key)
+        if target.lose_answers:
+            target.lose_answers -= 1
+            raise Unavailable(f"{endpoint} did not answer")
+        return TargetState(version=target.version, values=values)
+
+    def _up(self, endpoint: str) -> Target:
+        target = self.targets[endpoint]
+        if target.down:
+            raise Unavailable(f"{endpoint} does not answer")
+        return target
+
+
+class Metrics:
+    """A `MetricsSource` whose queries are `endpoint:metric:side`; values are set by tests."""
+
+    def __init__(self) -> None:
+        self.values: dict[str, float | None] = {}
+        self.down: set[str] = set()
+        self.asked: defaultdict[str, int] = defaultdict(int)
+
+    async def instant(self, query: str, *, at: datetime) -> float | None:
+        endpoint, metric, side = query.split(":")
+        self._up(endpoint)
+        self.asked[endpoint] += 1
+        return self.values.get(f"{endpoint}:{metric}:{side}", 1.0)
+
+    async def series(self, query: str, *, start: datetime, end: datetime, step: timedelta) -> list[float]:
+        endpoint, _metric, _side = query.split(":")
+        self._up(endpoint)
+        return [0.9, 1.1] * 10
+
+    def _up(self, endpoint: str) -> None:
+        if endpoint in self.down:
+            raise MetricsUnavailable("the metrics backend does not answer")
+
+
+class ChatRoom:
+    """A `Chat` that keeps the newest card of each run."""
+
+    def __init__(self) -> None:
+        self.cards: dict[str, RunView] = {}
+        self.revisions: defaultdict[str, list[int]] = defaultdict(list)
+        self.messages_sent: defaultdict[str, int] = defaultdict(int)
+        self.pings: defaultdict[str, list[str]] = defaultdict(list)
+        self.down: set[str] = set()  # run ids whose chat does not answer
+
+    async def publish(self, view: RunView, *, message: MessageRef | None) -> MessageRef:
+        if view.run_id in self.down:
+            raise ChatUnavailable("the chat does not answer", retry_after_seconds=0.05)
+        if message is None or not message.message_id:
+            self.messages_sent[view.run_id] += 1
+        self.cards[view.run_id] = view
+        self.revisions[view.run_id].append(view.revision)
+        return message if message and message.message_id else MessageRef(chat="room", message_id=view.run_id)
+
+    async def ping(self, text: str, *, reply_to: MessageRef) -> None:
+        self.pings[reply_to.message_id].append(text)
+
+
+async def eventually(check: Any, *, seconds: float = 20, every: float = 0.03) -> Any:
+    """Wait until the (possibly async) check gives something true, and return it."""
+    deadline = asyncio.get_running_loop().time() + seconds
+    while True:
+        found = check()
+        if asyncio.iscoroutine(found):
+            found = await found
+        if found:
+            return found
+        if asyncio.get_running_loop().time() > deadline:
+            raise AssertionError(f"never became true: {check}")
+        await asyncio.sleep(every)

@@ -1,0 +1,99 @@
+"""Months of waiting, continued runs and replays, on the real server."""
+
+import asyncio
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+import yaml
+from temporalio.client import Client, WorkflowHistory
+from temporalio.common import SearchAttributeKey
+from temporalio.testing import TimeSkipper, WorkflowEnvironment
+from temporalio.worker import Replayer
+
+from holdfast.adapters.temporal.conversion import DATA_CONVERTER
+from holdfast.domain.errors import DecisionRefused
+from holdfast.domain.gates import Decision
+from tests.workflows.conftest import PEOPLE, House, Run, open_house
+from workers.engine import Engine
+from workers.registry import WORKFLOWS
+from workers.settings import SEARCH_ATTRIBUTES
+from workers.worker import RUNNER
+from workflows.options import RUNBOOK_QUEUE
+
+HISTORIES = sorted((Path(__file__).parents[1] / "replay").glob("*/*.json"))
+
+
+async def test_a_run_waits_ninety_days_for_an_approval_and_then_goes_on(house: House, client: Client) -> None:
+    name = house.write()
+    skipper = TimeSkipper(client)
+    handle = await skipper.client.start_workflow(
+        "rollout", {"runbook": name, "requested_by": "anna"}, id=f"long-{name}", task_queue=RUNBOOK_QUEUE
+    )
+    run = Run(house, name, handle)
+    gate = await run.gate()
+    events = (await handle.describe()).history_length
+
+    assert await skipper.fast_forward(handle, timedelta(days=90))
+
+    assert (await handle.describe()).history_length - events < 10, "waiting must not fill the history"
+    assert await run.gate() == gate
+    await run.answer(gate=gate)
+    second = await run.gate(lambda g: g.id == "2-pool")
+    assert second.opened_at - gate.opened_at >= timedelta(days=90)
+    assert run.target.parts["stable"]["limit"] == 25
+    await handle.cancel()
+
+
+async def test_a_long_run_continues_as_new_at_a_stage_boundary_and_forgets_nothing(
+    engine: Engine, tmp_path: Path
+) -> None:
+    (tmp_path / "rollout").mkdir()
+    (tmp_path / "people.yaml").write_text(yaml.safe_dump(PEOPLE))
+    async with (
+        await WorkflowEnvironment.start_local(
+            dev_server_existing_path=str(engine.path),
+            dev_server_extra_args=["--dynamic-config-value", "limit.historyCount.suggestContinueAsNew=30"],
+            data_converter=DATA_CONVERTER,
+            search_attributes=[SearchAttributeKey.for_keyword(name) for name in SEARCH_ATTRIBUTES],
+        ) as server,
+        open_house(server.client, tmp_path) as house,
+    ):
+        run = await house.start(house.write())
+        first = await run.answer()
+        second = await run.gate(lambda g: g.id != first.id)
+        late = Decision(gate=first.id, decision="approve", by="vera")
+        with pytest.raises(DecisionRefused, match="Too late: .*boris said approve"):
+            await house.runs().decide(run.handle.id, late)
+        await run.answer(gate=second)
+        report = await run.result()
+
+        parts = [w async for w in server.client.list_workflows(f'WorkflowId = "{run.handle.id}"')]
+        assert len(parts) > 1, "the run never continued as new"
+        assert report["outcome"] == "promoted"
+        assert [e["status"] for e in report["view"]["journal"]] == ["applied"] * 12
+        assert house.chat.cards[run.handle.id].state == "promoted"
+        assert house.chat.messages_sent[run.handle.id] == 1, "the message is edited, not sent again"
+
+
+async def test_the_history_of_a_fresh_run_replays(house: House) -> None:
+    run = await house.start(house.write())
+    run.show("latency_p95", 10.0)
+    first = await run.answer()
+    await run.answer("reject", gate=await run.gate(lambda g: g.id != first.id))
+    await run.result()
+    await _replayer().replay_workflow(await run.handle.fetch_history())
+
+
+@pytest.mark.parametrize("path", HISTORIES, ids=lambda p: f"{p.parent.name}-{p.stem}")
+def test_stored_histories_replay(path: Path) -> None:
+    history = WorkflowHistory.from_json(path.stem, path.read_text())
+    asyncio.run(_replayer().replay_workflow(history))
+
+
+def test_there_is_a_stored_history_of_every_workflow() -> None:
+    assert {p.parent.name for p in HISTORIES} == set(WORKFLOWS)
+
+
+def _replayer() -> Replayer:
+    return Replayer(workflows=list(WORKFLOWS.values()), data_converter=DATA_CONVERTER, workflow_runner=RUNNER)

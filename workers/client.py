@@ -1,0 +1,51 @@
+"""Connects to the Temporal server, with the one data converter that all processes share."""
+
+import asyncio
+from datetime import timedelta
+
+import structlog
+from temporalio.client import Client
+from temporalio.runtime import PrometheusConfig, Runtime, TelemetryConfig
+
+from holdfast.adapters.temporal.conversion import DATA_CONVERTER
+from workers.settings import Settings
+
+log = structlog.get_logger()
+_RETRY_SECONDS = 1.0
+
+
+async def connect(settings: Settings, *, runtime: Runtime | None = None) -> Client:
+    """Connect once; a server that does not answer is a RuntimeError."""
+    return await Client.connect(
+        settings.temporal_address,
+        namespace=settings.temporal_namespace,
+        data_converter=DATA_CONVERTER,
+        runtime=runtime,
+    )
+
+
+async def connect_patiently(settings: Settings, *, runtime: Runtime | None = None) -> Client:
+    """Connect as soon as the server answers: a worker that starts first just waits."""
+    while True:
+        try:
+            return await connect(settings, runtime=runtime)
+        except RuntimeError as error:
+            log.warning(
+                "the Temporal server does not answer yet", address=settings.temporal_address, why=str(error)
+            )
+            await asyncio.sleep(_RETRY_SECONDS)
+
+
+def runtime_with_metrics(port: int) -> Runtime | None:
+    """Return a runtime whose metrics Prometheus can scrape on this port; None for port 0."""
+    if not port:
+        return None
+    prometheus = PrometheusConfig(
+        bind_address=f"127.0.0.1:{port}",
+        durations_as_seconds=True,
+        counters_total_suffix=True,
+        unit_suffix=True,
+    )
+    return Runtime(
+        telemetry=TelemetryConfig(metrics=prometheus), worker_heartbeat_interval=timedelta(seconds=30)
+    )

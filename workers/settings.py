@@ -1,0 +1,46 @@
+"""Everything an operator sets, from `HOLDFAST_…` environment variables or a `.env` file."""
+
+from pathlib import Path
+
+from pydantic import Field, SecretStr
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+# Registered at the server before the first run; the run list in the Temporal UI filters by them.
+SEARCH_ATTRIBUTES = {"HoldfastState": "Keyword", "HoldfastRunbook": "Keyword"}
+
+
+class Settings(BaseSettings):
+    """One per process; a wrong value fails at start and names the variable.
+
+    Attributes:
+        temporal_address: host and port of the Temporal server's frontend.
+        temporal_ui_url: where people open the Temporal UI; put into messages.
+        runbook_dirs: directories with `people.yaml` and one folder a runbook kind; the first hit counts.
+        default_runbook: what `/rollout` alone starts.
+        default_pace: the pace of runs that are started without naming one.
+        endpoints: base URL of each system that runbooks may change, by its name in the runbooks.
+        prometheus_url: where the metrics are.
+        telegram_token: of the bot; without it runs have no chat and `holdfast bot` refuses to start.
+        telegram_chat: id of the chat where runs show themselves.
+        telegram_api: base URL of the Bot API, for a proxy or an own server; empty is Telegram's.
+        metrics_port: where this process serves its own metrics; 0 for none.
+    """
+
+    model_config = SettingsConfigDict(env_prefix="HOLDFAST_", env_file=".env", extra="ignore")
+
+    temporal_address: str = "127.0.0.1:7233"
+    temporal_namespace: str = "default"
+    temporal_ui_url: str = "http://127.0.0.1:8233"
+    runbook_dirs: tuple[Path, ...] = (Path("runbooks"),)
+    default_runbook: str = "support-surge"
+    default_pace: str = "default"
+    endpoints: dict[str, str] = Field(default_factory=dict[str, str])
+    prometheus_url: str = "http://127.0.0.1:9090"
+    telegram_token: SecretStr | None = None
+    telegram_chat: int | None = None
+    telegram_api: str = ""
+    metrics_port: int = Field(default=0, ge=0, le=65535)
+
+    def run_url(self, run_id: str) -> str:
+        """Return the address of a run's page in the Temporal UI."""
+        return f"{self.temporal_ui_url}/namespaces/{self.temporal_namespace}/workflows/{run_id}"

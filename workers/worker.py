@@ -1,0 +1,76 @@
+"""Workflows and activities as Temporal workers, one task queue for each class of work."""
+
+from collections.abc import Callable
+from datetime import timedelta
+
+from temporalio.client import Client
+from temporalio.worker import Worker
+from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner, SandboxRestrictions
+
+from activities.changes import ChangeActivities
+from activities.checks import CheckActivities
+from activities.planning import PlanActivities
+from activities.telling import TellingActivities
+from activities.watching import WatchActivities
+from holdfast.ports.changes import ChangeProvider
+from holdfast.ports.chat import Chat
+from holdfast.ports.metrics import MetricsSource
+from holdfast.runbook.library import RunbookLibrary
+from workers.registry import WORKFLOWS
+from workflows.options import CHAT_QUEUE, RUNBOOK_QUEUE, WATCH_QUEUE
+
+# A killed worker's runs wait this long for it before another one takes them.
+STICKY_TIMEOUT = timedelta(seconds=1)
+GRACE = timedelta(seconds=10)
+HEARTBEAT_THROTTLE = timedelta(seconds=2)
+# Pure modules are shared between runs instead of being loaded again for each.
+RUNNER = SandboxedWorkflowRunner(
+    restrictions=SandboxRestrictions.default.with_passthrough_modules("holdfast", "activities")
+)
+
+
+def workers(
+    client: Client,
+    *,
+    library: RunbookLibrary,
+    providers: dict[str, ChangeProvider],
+    metrics: MetricsSource,
+    chat: Chat | None,
+    run_url: Callable[[str], str],
+) -> list[Worker]:
+    """Build the workers of this process; all of them together serve a rollout."""
+    changes = ChangeActivities(providers)
+    watching = WatchActivities(metrics)
+    telling = TellingActivities(chat, run_url=run_url)
+    return [
+        Worker(
+            client,
+            task_queue=RUNBOOK_QUEUE,
+            workflows=list(WORKFLOWS.values()),
+            activities=[
+                PlanActivities(library).load_plan,
+                CheckActivities(providers, metrics).check_stage,
+                changes.plan_effect,
+                changes.apply_effect,
+                changes.revert_effect,
+                changes.verify_rollback,
+            ],
+            workflow_runner=RUNNER,
+            sticky_queue_schedule_to_start_timeout=STICKY_TIMEOUT,
+            graceful_shutdown_timeout=GRACE,
+        ),
+        Worker(
+            client,
+            task_queue=WATCH_QUEUE,
+            activities=[watching.take_baseline, watching.watch_share],
+            max_heartbeat_throttle_interval=HEARTBEAT_THROTTLE,
+            default_heartbeat_throttle_interval=HEARTBEAT_THROTTLE,
+            graceful_shutdown_timeout=timedelta(seconds=1),
+        ),
+        Worker(
+            client,
+            task_queue=CHAT_QUEUE,
+            activities=[telling.publish_card, telling.ping_people],
+            graceful_shutdown_timeout=GRACE,
+        ),
+    ]

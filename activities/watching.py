@@ -148,6 +148,9 @@ class WatchActivities:
                 verdict = await _beating(self._verdict(request), progress)
                 progress = progress.after(verdict)
                 activity.heartbeat(progress)
+                activity.logger.info(
+                    "%s, stage %s: %s, %s", request.run_id, request.stage, verdict.outcome, verdict.reason
+                )
                 if _ended(request, progress, verdict):
                     return _result(progress, verdict)
         except InvalidInput as error:
@@ -156,20 +159,22 @@ class WatchActivities:
     async def _baseline(self, request: BaselineRequest) -> Baseline:
         scoring, end = request.scoring, request.at or self._clock()
         window = timedelta(seconds=request.window_seconds)
-        found = {
-            name: [
-                await self._signal(resolve(query, side=scoring.control_label, window=window), scoring, end)
-                for query in metric.queries
-            ]
+        queries = [
+            (name, resolve(query, side=scoring.control_label, window=window))
             for name, metric in scoring.metrics.items()
-        }
-        spans = [span for pairs in found.values() for signal, span in pairs if signal.mean is not None]
+            for query in metric.queries
+        ]
+        found = await asyncio.gather(*(self._signal(query, scoring, end) for _, query in queries))
+        signals: dict[str, list[SignalBaseline]] = {name: [] for name in scoring.metrics}
+        for (name, _), (signal, _) in zip(queries, found, strict=True):
+            signals[name].append(signal)
         wanted = scoring.baseline.window
+        spans = [span for signal, span in found if signal.mean is not None]
         return Baseline(
             taken_at=end,
             wanted_seconds=wanted.total_seconds(),
             covered_seconds=covered_seconds(spans, wanted=wanted),
-            signals={name: [signal for signal, _ in pairs] for name, pairs in found.items()},
+            signals=signals,
         )
 
     async def _signal(self, query: str, scoring: Scoring, end: datetime) -> tuple[SignalBaseline, timedelta]:

@@ -17,10 +17,15 @@ def _duration(value: Any) -> Any:
     return value
 
 
+def _written(duration: timedelta) -> str:
+    # A float's own text would say 2.592e+06 for thirty days, which nobody reads back.
+    return f"{duration.total_seconds():.6f}".rstrip("0").rstrip(".") + "s"
+
+
 Duration = Annotated[
     timedelta,
     BeforeValidator(_duration, json_schema_input_type=str),
-    PlainSerializer(lambda d: f"{d.total_seconds():g}s", return_type=str),
+    PlainSerializer(_written, return_type=str),
     Field(gt=timedelta(0)),
 ]
 

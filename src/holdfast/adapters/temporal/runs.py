@@ -34,10 +34,16 @@ class TemporalRuns:
     """Implements `ports.runs.RunControl` over a client that connects when it is first needed."""
 
     def __init__(
-        self, connect: Callable[[], Awaitable[Client]], *, task_queue: str, workflow: str = "rollout"
+        self,
+        connect: Callable[[], Awaitable[Client]],
+        *,
+        task_queue: str,
+        address: str,
+        workflow: str = "rollout",
     ) -> None:
-        """Start runs of this workflow type on this task queue."""
+        """Start runs of this workflow type on this task queue; `address` is what errors call the server."""
         self._connect = connect
+        self._address = address
         self._task_queue = task_queue
         self._workflow = workflow
         self._client: Client | None = None
@@ -129,11 +135,14 @@ class TemporalRuns:
                 self._client = await self._connect()
             yield self._client
         except RuntimeError as error:  # what the SDK raises when it cannot connect
-            raise EngineUnavailable(f"the Temporal server does not answer: {error}") from error
+            raise self._unavailable() from error
         except RPCError as error:
             if error.status in _SILENCE:
-                raise EngineUnavailable(f"the Temporal server does not answer: {error.message}") from error
+                raise self._unavailable() from error
             raise
+
+    def _unavailable(self) -> EngineUnavailable:
+        return EngineUnavailable(f"the Temporal server at {self._address} does not answer")
 
 
 _SILENCE = {RPCStatusCode.UNAVAILABLE, RPCStatusCode.DEADLINE_EXCEEDED, RPCStatusCode.CANCELLED}

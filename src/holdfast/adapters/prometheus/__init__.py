@@ -1,0 +1,3 @@
+from holdfast.adapters.prometheus.source import PrometheusMetrics
+
+__all__ = ["PrometheusMetrics"]

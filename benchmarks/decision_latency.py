@@ -28,9 +28,9 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from benchmarks.bare import Bare
 from holdfast.adapters.temporal.conversion import DATA_CONVERTER
 from tests.workflows.conftest import PEOPLE, House, open_house
-from workers.engine import DYNAMIC_CONFIG, find_engine, server_environment
+from workers.engine import DYNAMIC_CONFIG, dynamic_config_arguments, find_engine, server_environment
 from workers.settings import SEARCH_ATTRIBUTES
-from workers.worker import RUNNER, STICKY_TIMEOUT
+from workers.queues import RUNNER, STICKY_TIMEOUT
 
 ROUNDS = 40
 BOUND = 1.5
@@ -70,7 +70,7 @@ async def measure(directory: Path) -> tuple[list[float], list[float]]:
         began.put_nowait(time.perf_counter())
         return 0.0
 
-    settings = [w for k, v in DYNAMIC_CONFIG.items() for w in ("--dynamic-config-value", f"{k}={v}")]
+    settings = dynamic_config_arguments(DYNAMIC_CONFIG)
     os.environ.update(server_environment())
     async with (
         await WorkflowEnvironment.start_local(

@@ -10,6 +10,7 @@ from workers.engine import (
     DYNAMIC_CONFIG,
     TIME_SKIPPING_CONFIG,
     Engine,
+    dynamic_config_arguments,
     find_engine,
     server_environment,
 )
@@ -32,9 +33,7 @@ async def temporal(
     settings = {**DYNAMIC_CONFIG, **TIME_SKIPPING_CONFIG}
     async with await WorkflowEnvironment.start_local(
         dev_server_existing_path=str(engine.path),
-        dev_server_extra_args=[
-            word for name, value in settings.items() for word in ("--dynamic-config-value", f"{name}={value}")
-        ],
+        dev_server_extra_args=dynamic_config_arguments(settings),
         data_converter=DATA_CONVERTER,
         search_attributes=[SearchAttributeKey.for_keyword(name) for name in SEARCH_ATTRIBUTES],
     ) as environment:

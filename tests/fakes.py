@@ -6,7 +6,14 @@ from collections import defaultdict
 from datetime import datetime, timedelta
 from typing import Any
 
-from holdfast.domain.errors import ChangeConflict, ChatUnavailable, MetricsUnavailable, Unavailable, UnknownName
+from holdfast.domain.errors import (
+    ChangeConflict,
+    ChatUnavailable,
+    InvalidInput,
+    MetricsUnavailable,
+    Unavailable,
+    UnknownName,
+)
 from holdfast.domain.journal import TargetState
 from holdfast.domain.view import MessageRef, RunView
 
@@ -75,6 +82,7 @@ class Metrics:
     def __init__(self) -> None:
         self.values: dict[str, float | None] = {}
         self.down: set[str] = set()
+        self.wrong: set[str] = set()  # endpoints whose queries the backend refuses
         self.asked: defaultdict[str, int] = defaultdict(int)
 
     async def instant(self, query: str, *, at: datetime) -> float | None:
@@ -91,6 +99,8 @@ class Metrics:
     def _up(self, endpoint: str) -> None:
         if endpoint in self.down:
             raise MetricsUnavailable("the metrics backend does not answer")
+        if endpoint in self.wrong:
+            raise InvalidInput("the query gives two series; aggregate it with sum by ()")
 
 
 class ChatRoom:

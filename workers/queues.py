@@ -1,6 +1,6 @@
 """Workflows and activities as Temporal workers, one task queue for each class of work."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import timedelta
 
 from temporalio.client import Client
@@ -22,6 +22,8 @@ from workflows.options import CHAT_QUEUE, RUNBOOK_QUEUE, WATCH_QUEUE
 # A killed worker's runs wait this long for it before another one takes them.
 STICKY_TIMEOUT = timedelta(seconds=1)
 GRACE = timedelta(seconds=10)
+# A watch is resumed from its heartbeat by the next worker, so it is not waited for.
+WATCH_GRACE = timedelta(seconds=1)
 HEARTBEAT_THROTTLE = timedelta(seconds=2)
 # Pure modules are shared between runs instead of being loaded again for each.
 RUNNER = SandboxedWorkflowRunner(
@@ -29,19 +31,16 @@ RUNNER = SandboxedWorkflowRunner(
 )
 
 
-def workers(
+def run_workers(
     client: Client,
     *,
     library: RunbookLibrary,
-    providers: dict[str, ChangeProvider],
+    providers: Mapping[str, ChangeProvider],
     metrics: MetricsSource,
-    chat: Chat | None,
-    run_url: Callable[[str], str],
 ) -> list[Worker]:
-    """Build the workers of this process; all of them together serve a rollout."""
+    """Build the workers that drive runs, change targets and watch them."""
     changes = ChangeActivities(providers)
     watching = WatchActivities(metrics)
-    telling = TellingActivities(chat, run_url=run_url)
     return [
         Worker(
             client,
@@ -65,12 +64,17 @@ def workers(
             activities=[watching.take_baseline, watching.watch_share],
             max_heartbeat_throttle_interval=HEARTBEAT_THROTTLE,
             default_heartbeat_throttle_interval=HEARTBEAT_THROTTLE,
-            graceful_shutdown_timeout=timedelta(seconds=1),
-        ),
-        Worker(
-            client,
-            task_queue=CHAT_QUEUE,
-            activities=[telling.publish_card, telling.ping_people],
-            graceful_shutdown_timeout=GRACE,
+            graceful_shutdown_timeout=WATCH_GRACE,
         ),
     ]
+
+
+def chat_worker(client: Client, chat: Chat | None, *, run_url: Callable[[str], str]) -> Worker:
+    """Build the worker that tells people; a chat that is slow or down holds up nothing else."""
+    telling = TellingActivities(chat, run_url=run_url)
+    return Worker(
+        client,
+        task_queue=CHAT_QUEUE,
+        activities=[telling.publish_card, telling.ping_people],
+        graceful_shutdown_timeout=GRACE,
+    )

@@ -55,7 +55,7 @@ async def check_stage(plan: Plan, stage: Stage) -> CheckReport:
     request = CheckRequest(
         endpoint=plan.spec.target.endpoint,
         stage=stage,
-        scoring=plan.spec.scoring,
+        scoring=plan.scoring,
         window=plan.pace.interval,
     )
     return await call(
@@ -65,7 +65,7 @@ async def check_stage(plan: Plan, stage: Stage) -> CheckReport:
 
 async def take_baseline(plan: Plan) -> Baseline:
     """Measure the control side as it is before the stage."""
-    request = BaselineRequest(scoring=plan.spec.scoring, window_seconds=plan.pace.interval.total_seconds())
+    request = BaselineRequest(scoring=plan.scoring, window_seconds=plan.pace.interval.total_seconds())
     return await call(
         WatchActivities.take_baseline,
         request,
@@ -84,7 +84,7 @@ async def watch_share(
         run_id=run_id,
         stage=stage.name,
         share_percent=share,
-        scoring=plan.spec.scoring,
+        scoring=plan.scoring,
         pace=plan.pace,
         baseline=baseline,
         until_rollback=until_rollback,

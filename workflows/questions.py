@@ -69,6 +69,24 @@ def ask_about_verdict(gates: GateKeeper, gate_id: str, stage: Stage, share: int,
     )
 
 
+def ask_about_blindness(gates: GateKeeper, gate_id: str, stage: Stage, share: int, why: str) -> Gate:
+    """Ask what to do with a canary that cannot be watched."""
+    return gates.open(
+        gate_id,
+        stage.gate,
+        Question(
+            title=f"{stage.title} at {share} %: it cannot be watched",
+            question=f"No verdict can be taken: {why}. Watch this share again?",
+            if_approved="This share is watched again.",
+            if_rejected="This stage is rolled back by the journal and the run ends.",
+            if_nothing=f"The canary stays at {share} %, unwatched.",
+            approve_label="Watch again",
+            reject_label="Roll back",
+        ),
+        evidence=[gate_id, why],
+    )
+
+
 def call_for(gate: Gate) -> str:
     """Return the short text that rings the approvers' phones."""
     return f"{', '.join(gate.approvers)}: your decision is asked. {gate.title}"

@@ -192,21 +192,27 @@ class Rollout:
 
     async def _healthy(self, number: int, stage: Stage, share: int, baseline: Baseline) -> bool:
         """Watch one share; a person decides where the verdict cannot."""
-        asked = 0
+        run_id, asked = self._board.view.run_id, 0
         while True:
-            result = await calls.watch_share(self._board.view.run_id, self._pinned, stage, share, baseline)
-            self._show_verdict(result.verdict)
-            if result.outcome is Outcome.CONTINUE:
-                return True
-            if result.outcome is Outcome.ROLLBACK:
-                self._board.show(headline=f"{stage.title} at {share} %: {result.reason}")
-                return False
             asked += 1
             gate_id = f"{number}-{stage.name}-at-{share}-{asked}"
-            gate = questions.ask_about_verdict(self._gates, gate_id, stage, share, result)
+            try:
+                result = await calls.watch_share(run_id, self._pinned, stage, share, baseline)
+            except ActivityError as error:  # blind is not bad: nothing was seen of the canary
+                gate = questions.ask_about_blindness(self._gates, gate_id, stage, share, calls.reason(error))
+                again = True
+            else:
+                self._show_verdict(result.verdict)
+                if result.outcome is Outcome.CONTINUE:
+                    return True
+                if result.outcome is Outcome.ROLLBACK:
+                    self._board.show(headline=f"{stage.title} at {share} %: {result.reason}")
+                    return False
+                gate = questions.ask_about_verdict(self._gates, gate_id, stage, share, result)
+                again = result.outcome is Outcome.INCONCLUSIVE
             if not await self._answered_under_guard(gate, stage, share, baseline):
                 return False
-            if result.outcome is Outcome.PAUSE:
+            if not again:
                 return True  # a person took the risk; asking the same again would only tire them
             self._board.show(RunState.WATCHING, f"{stage.title}: watching {share} % of the traffic again")
 

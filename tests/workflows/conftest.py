@@ -15,7 +15,7 @@ from holdfast.domain.view import RunView
 from holdfast.ports.runs import RolloutRequest
 from holdfast.runbook.library import RunbookLibrary
 from tests.fakes import ChatRoom, Metrics, Target, Targets, eventually
-from workers.worker import workers
+from workers.queues import chat_worker, run_workers
 from workflows.options import RUNBOOK_QUEUE
 
 PEOPLE = {
@@ -98,7 +98,7 @@ class House:
         async def connect() -> Client:
             return client or self.client
 
-        return TemporalRuns(connect, task_queue=RUNBOOK_QUEUE)
+        return TemporalRuns(connect, task_queue=RUNBOOK_QUEUE, address="the test server")
 
 
 @dataclass
@@ -141,14 +141,15 @@ async def open_house(client: Client, directory: Path) -> AsyncIterator[House]:
     """Serve runs of the runbooks in this directory, over in-memory ports."""
     house = House(client, directory)
     async with AsyncExitStack() as stack:
-        for worker in workers(
-            client,
-            library=RunbookLibrary([directory]),
-            providers={"http_config": house.targets, "canary_share": house.targets},
-            metrics=house.metrics,
-            chat=house.chat,
-            run_url=lambda run_id: f"http://ui/{run_id}",
-        ):
+        for worker in [
+            *run_workers(
+                client,
+                library=RunbookLibrary([directory]),
+                providers={"http_config": house.targets, "canary_share": house.targets},
+                metrics=house.metrics,
+            ),
+            chat_worker(client, house.chat, run_url=lambda run_id: f"http://ui/{run_id}"),
+        ]:
             await stack.enter_async_context(worker)
         yield house
 

@@ -16,9 +16,9 @@ from holdfast.domain.errors import DecisionRefused
 from holdfast.domain.gates import Decision
 from tests.workflows.conftest import PEOPLE, House, Run, open_house
 from workers.engine import Engine
+from workers.queues import RUNNER
 from workers.registry import WORKFLOWS
 from workers.settings import SEARCH_ATTRIBUTES
-from workers.worker import RUNNER
 from workflows.options import RUNBOOK_QUEUE
 
 HISTORIES = sorted((Path(__file__).parents[1] / "replay").glob("*/*.json"))
@@ -63,7 +63,7 @@ async def test_a_long_run_continues_as_new_at_a_stage_boundary_and_forgets_nothi
         first = await run.answer()
         second = await run.gate(lambda g: g.id != first.id)
         late = Decision(gate=first.id, decision="approve", by="vera")
-        with pytest.raises(DecisionRefused, match="Too late: .*boris said approve"):
+        with pytest.raises(DecisionRefused, match=r"Too late: .*boris said approve"):
             await house.runs().decide(run.handle.id, late)
         await run.answer(gate=second)
         report = await run.result()

@@ -169,14 +169,29 @@ async def test_a_metrics_outage_asks_a_person_and_never_rolls_back(house: House)
     await run.answer(gate=gate)
     await eventually(lambda: run.target.shares_seen == [5])
     house.metrics.down.add(run.name)
-    unclear = await run.gate(
-        lambda g: g.id == "1-limit-at-5-1" or g.id == "1-limit-at-25-1" or g.id == "1-limit-at-100-1"
-    )
+    unclear = await run.gate(lambda g: g.id.startswith("1-limit-at-"))
     assert unclear.approve_label == "Watch again"
     assert (await run.view()).verdict.outcome == "inconclusive"
 
     house.metrics.down.discard(run.name)
     await run.answer(gate=unclear)
+    await run.gate(lambda g: g.id == "2-pool")
+    await run.handle.cancel()
+
+
+async def test_a_query_that_goes_wrong_under_way_asks_a_person_and_is_no_evidence_against_the_canary(
+    house: House,
+) -> None:
+    run = await house.start(house.write())
+    await run.answer()
+    await eventually(lambda: run.target.shares_seen == [5])
+    house.metrics.wrong.add(run.name)
+    blind = await run.gate(lambda g: g.id.startswith("1-limit-at-"))
+    assert "aggregate it" in blind.question
+    assert 0 not in run.target.shares_seen
+
+    house.metrics.wrong.discard(run.name)
+    await run.answer(gate=blind)
     await run.gate(lambda g: g.id == "2-pool")
     await run.handle.cancel()
 

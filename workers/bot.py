@@ -1,0 +1,37 @@
+"""The role `holdfast bot`: answers people in Telegram."""
+
+import structlog
+from prometheus_client import start_http_server
+
+from activities.planning import PlanRequest, make_plan
+from holdfast.adapters.telegram import render_view
+from holdfast.apps.bot.app import BotApp
+from holdfast.apps.bot.services import Services
+from holdfast.domain.people import Person
+from workers import telegram, wiring
+from workers.settings import Settings
+
+log = structlog.get_logger()
+
+
+async def run_bot(settings: Settings) -> None:
+    """Answer people in Telegram until cancelled; waits for Telegram and Temporal while they are down."""
+    library = wiring.library(settings)
+
+    def may_start(person: Person, runbook: str) -> None:
+        make_plan(library, PlanRequest(runbook=runbook, requested_by=person.name, pace=settings.default_pace))
+
+    services = Services(
+        runs=wiring.runs(settings),
+        people=library.people,
+        library=library,
+        may_start=may_start,
+        render_view=render_view,
+        default_runbook=settings.default_runbook,
+        default_pace=settings.default_pace,
+    )
+    if settings.metrics_port:
+        start_http_server(settings.metrics_port, addr="127.0.0.1")
+    async with telegram.telegram_bot(settings) as bot:
+        log.info("bot ready", api=settings.telegram_api or "Telegram")
+        await BotApp(bot, services).run()

@@ -1,0 +1,106 @@
+"""The `holdfast` command: its parts put together, and a clean way out of the process."""
+
+import asyncio
+import logging
+import os
+import signal
+import sys
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager, suppress
+from importlib import import_module
+
+import structlog
+from pydantic import ValidationError
+
+from holdfast.apps.cli.app import main as run_command
+from holdfast.apps.cli.deps import CliDeps
+from holdfast.ports.runs import RunControl
+from workers import wiring
+from workers.settings import Settings
+
+_Role = Callable[[Settings], Awaitable[None]]
+
+
+def main() -> None:
+    """Run one command and end the process with its exit code.
+
+    The process is left without running Python's own clean-up: a Temporal client that is torn down there can
+    crash a short command after its work is done, which would look like a failure of the work.
+    """
+    code: object = 0
+    try:
+        run_command(_dependencies(), sys.argv[1:])
+    except SystemExit as leaving:
+        code = leaving.code
+    for stream in (sys.stdout, sys.stderr):
+        with suppress(BrokenPipeError, ValueError):
+            stream.flush()
+    os._exit(code if isinstance(code, int) else int(code is not None))
+
+
+def _dependencies() -> CliDeps:
+    settings = _settings()
+    return CliDeps(
+        library=lambda: wiring.library(settings),
+        run_control=lambda: _run_control(settings),
+        ui_url=settings.run_url,
+        start_worker=lambda: _serve("worker", settings),
+        start_bot=lambda: _serve("bot", settings),
+        default_pace=settings.default_pace,
+    )
+
+
+def _settings() -> Settings:
+    try:
+        return Settings()
+    except ValidationError as error:
+        problems = "; ".join(
+            f"HOLDFAST_{'.'.join(map(str, e['loc'])).upper()}: {e['msg']}" for e in error.errors()
+        )
+        sys.stderr.write(f"the settings are wrong: {problems}\n")
+        raise SystemExit(2) from None
+
+
+@asynccontextmanager
+async def _run_control(settings: Settings) -> AsyncIterator[RunControl]:
+    yield wiring.runs(settings)
+
+
+def _serve(role: str, settings: Settings) -> None:
+    """Serve until SIGTERM or Ctrl-C; what is under way is brought to its end first.
+
+    A role's module is loaded only here: quick commands need not wait for Telegram's types.
+    """
+    _configure_logs()
+    serve: _Role = import_module(f"workers.{role}").__dict__[f"run_{role}"]
+    with suppress(asyncio.CancelledError):
+        asyncio.run(_until_told_to_stop(serve(settings)))
+
+
+async def _until_told_to_stop(serving: Awaitable[None]) -> None:
+    task = asyncio.ensure_future(serving)
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, task.cancel)
+    await task
+
+
+def _configure_logs() -> None:
+    """Write lines for people at a desk, JSON for machines."""
+    logging.basicConfig(level=logging.INFO, format="%(levelname)s %(name)s %(message)s", stream=sys.stderr)
+    logging.getLogger("httpx").setLevel(logging.WARNING)
+    renderer = structlog.dev.ConsoleRenderer() if sys.stderr.isatty() else structlog.processors.JSONRenderer()
+    structlog.configure(
+        processors=[
+            structlog.contextvars.merge_contextvars,
+            structlog.processors.add_log_level,
+            structlog.processors.TimeStamper(fmt="iso", utc=True),
+            structlog.processors.format_exc_info,
+            renderer,
+        ],
+        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+    )
+
+
+if __name__ == "__main__":
+    main()

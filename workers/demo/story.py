@@ -1,0 +1,315 @@
+"""The demo's story: an incident on a live system, fixed in stages that people approve."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import TypeVar
+
+from holdfast.domain.gates import Gate
+from holdfast.domain.view import RunState, RunView
+from workers.demo.facts import Facts
+from workers.demo.screen import Screen, readable
+from workers.demo.stack import NORMAL_RATE
+from workers.demo.world import World
+
+T = TypeVar("T")
+ANNA, BORIS, VERA, GLEB, STRANGER = 1001, 1002, 1003, 1004, 1999
+NAMES = {ANNA: "anna", BORIS: "boris", VERA: "vera", GLEB: "gleb", STRANGER: "mallory"}
+SURGE = 3
+# How long anything the story waits for may take before the demo says that it failed.
+PATIENCE_SECONDS = 90.0
+INTERACTIVE_PATIENCE_SECONDS = 3600.0
+
+
+class StoryFailed(Exception):
+    """Something the story waits for did not happen; the text says what."""
+
+
+class Story:
+    """Plays the story on a running stack; `facts` collects what was seen."""
+
+    def __init__(self, world: World, screen: Screen, *, interactive: bool = False) -> None:
+        """Play on this world; an interactive story leaves the chat and the buttons to you."""
+        self.world, self.screen, self.interactive = world, screen, interactive
+        self.facts = Facts()
+        self._patience = INTERACTIVE_PATIENCE_SECONDS if interactive else PATIENCE_SECONDS
+
+    async def play(self) -> None:
+        """Play it all.
+
+        Raises:
+            StoryFailed: at the first thing that did not happen.
+        """
+        before = await self._normal_traffic()
+        sick = await self._surge(before)
+        first = await self._first_rollout(before, sick)
+        await self._bad_variant(first)
+        await self._good_variant()
+        await self._every_effect_once()
+
+    # --- chapters ---------------------------------------------------------------------------------------
+
+    async def _normal_traffic(self) -> dict[str, float | None]:
+        self.screen.enter("normal traffic")
+        numbers = await self._until_numbers("normal traffic is measured", _all_there, settle_seconds=15)
+        self.screen.say("metrics", self._read_out("latency_p95_s", "errors_percent", "gold_wait_s"))
+        self.facts.check(
+            "normal traffic is healthy",
+            holds=_number(numbers, "errors_percent") < 2 and _number(numbers, "latency_p95_s") < 1,  # noqa: PLR2004  sane
+            seen=self._read_out("latency_p95_s", "errors_percent"),
+        )
+        return numbers
+
+    async def _surge(self, before: dict[str, float | None]) -> dict[str, float | None]:
+        self.screen.enter(f"the campaign starts: {SURGE} times the customers")
+        await self.world.set_rate(NORMAL_RATE * SURGE)
+        limit = 3 * _number(before, "latency_p95_s")
+
+        def sick(now: dict[str, float | None]) -> bool:
+            return (
+                _number(now, "latency_p95_s") > limit
+                and _number(now, "bot_429_per_s") > 1
+                and _number(now, "gold_wait_s") > 2 * _number(before, "gold_wait_s")
+            )
+
+        numbers = await self._until_numbers("the system gets sick under the campaign", sick)
+        seen = self._read_out("latency_p95_s", "bot_429_per_s", "gold_wait_s", "abandoned_per_s")
+        self.screen.say("metrics", seen)
+        self.facts.saw("three times the traffic makes it sick: slow, 429s, late escalations", seen)
+        return numbers
+
+    async def _first_rollout(self, before: dict[str, float | None], sick: dict[str, float | None]) -> str:
+        self.screen.enter("on-call starts the staged rollout from Telegram")
+        run_id = await self._start_from_chat(ANNA, "support-surge-hasty")
+        await self._stage_approved_in_telegram(run_id, "bot-rate-limit", BORIS, stranger=True)
+        await self._until_stage(run_id, "bot-rate-limit", "promoted")
+        await self._until_numbers("the 429s are gone", lambda now: _number(now, "bot_429_per_s") < 1)
+        self.screen.say("metrics", self._read_out("bot_429_per_s", "delivered_per_s"))
+        await self._stage_approved_in_ui(run_id, "crm-pool", VERA)
+        await self._until_stage(run_id, "crm-pool", "promoted")
+        limit = max(2 * _number(before, "latency_p95_s"), _number(sick, "latency_p95_s") / 3)
+        recovered = await self._until_numbers(
+            "the latency recovers under the campaign", lambda now: _number(now, "latency_p95_s") < limit
+        )
+        then = readable("latency_p95_s", sick["latency_p95_s"])
+        seen = f"p95 {then} → {readable('latency_p95_s', recovered['latency_p95_s'])}"
+        self.screen.say("metrics", seen)
+        self.facts.saw("stages 1 and 2 were approved and promoted, and the metrics recovered", seen)
+        return run_id
+
+    async def _bad_variant(self, run_id: str) -> None:
+        self.screen.enter("stage 3 carries a mistake: the canary meets it first")
+        before = await self.world.config()
+        gate = await self._stage_approved_in_telegram(run_id, "escalation-order", GLEB, taps=2)
+        view = await self._until_state(run_id, RunState.ROLLED_BACK, watch=True)
+        verdict = view.verdict
+        seen = (
+            f"risk {verdict.risk} at {verdict.share_percent} %: {verdict.reason}" if verdict else "no verdict"
+        )
+        automatic = not any(g.id.startswith(f"{gate.id}-at-") and g.decisions for g in view.closed_gates)
+        self.facts.check(
+            "the bad variant was rolled back without a person", holds=automatic and verdict, seen=seen
+        )
+        now = await self.world.config()
+        same = all(before[part] == now[part] for part in ("stable", "canary", "canary_share_percent"))
+        self.facts.check(
+            "the rollback is proven at the target",
+            holds=same and "verified" in view.headline,
+            seen=view.headline,
+        )
+
+    async def _good_variant(self) -> None:
+        self.screen.enter("the corrected runbook is started")
+        run_id = await self._start_from_chat(ANNA, "support-surge")
+        gate = await self._stage_approved_in_telegram(run_id, "escalation-order", GLEB)
+        view = await self._until_state(run_id, RunState.PROMOTED, watch=True)
+        states = {s.name: str(s.state) for s in view.stages}
+        self.facts.check(
+            "the good variant went through; stages already in place were not asked again",
+            holds=list(states.values()) == ["already in place", "already in place", "promoted"]
+            and view.closed_gates[0].id == gate.id,
+            seen=", ".join(f"{name}: {state}" for name, state in states.items()),
+        )  # fmt: skip
+        numbers = await self._until_numbers(
+            "gold escalations are quick again",
+            lambda now: _number(now, "gold_wait_s") < 5,  # noqa: PLR2004  seconds
+        )
+        self.facts.saw("gold customers are answered first", self._read_out("gold_wait_s"))
+        self.screen.show(numbers)
+
+    async def _every_effect_once(self) -> None:
+        log = await self.world.config_log()
+        keys = [entry["key"] for entry in log]
+        self.facts.check(
+            "every change happened exactly once", holds=len(keys) == len(set(keys)), seen=f"{len(keys)} changes"
+        )
+
+    # --- people -----------------------------------------------------------------------------------------
+
+    async def _start_from_chat(self, user: int, runbook: str) -> str:
+        seen = {run.run_id for run in await self.world.runs.recent()}
+        if self.interactive:
+            self.screen.say("you", f"type into the Telegram page as {NAMES[user]}: /rollout {runbook}")
+        else:
+            self.screen.say(NAMES[user], f"/rollout {runbook}")
+            await self.world.say(user, f"/rollout {runbook}")
+
+        async def started() -> str | None:
+            new = [r.run_id for r in await self.world.runs.recent() if r.run_id not in seen]
+            return new[0] if new else None
+
+        run_id = await self._until(f"'/rollout {runbook}' starts a run", started)
+        self.screen.say("holdfast", f"run {run_id}: {self.world.run_url(run_id)}")
+        return run_id
+
+    async def _stage_approved_in_telegram(
+        self, run_id: str, stage: str, approver: int, *, stranger: bool = False, taps: int = 1
+    ) -> Gate:
+        gate = await self._until_gate(run_id, stage)
+        if stranger:
+            [refused] = await self._press(STRANGER, run_id, gate)
+            self.screen.say("mallory", f"taps Approve and is told: {refused}")
+            still = (await self.world.runs.view(run_id)).gate
+            self.facts.check(
+                "a stranger's tap does not count", holds=still is not None and still.id == gate.id, seen=refused
+            )
+        if self.interactive:
+            self.screen.say(
+                "you", f"approve gate {gate.id} as {NAMES[approver]} (Telegram page or Temporal UI)"
+            )
+        else:
+            answers = await self._press(approver, run_id, gate, taps=taps)
+            for answer in answers:
+                self.screen.say(NAMES[approver], f"taps {gate.approve_label}: {answer}")
+            if taps > 1:
+                late = [answer for answer in answers if answer.startswith("Too late")]
+                claim = "of two taps one counts, and the other is told so"
+                self.facts.check(claim, holds=len(late) == taps - 1, seen="; ".join(answers))
+        await self._until_decided(run_id, gate)
+        return gate
+
+    async def _stage_approved_in_ui(self, run_id: str, stage: str, approver: int) -> None:
+        gate = await self._until_gate(run_id, stage)
+        if self.interactive:
+            self.screen.say(
+                "you", f"approve gate {gate.id} as {NAMES[approver]} (Telegram page or Temporal UI)"
+            )
+        else:
+            self.screen.say(NAMES[approver], f"pastes into the Temporal UI: {gate.example()}")
+            await self.world.decide_in_ui(run_id, gate.example())
+        view = await self._until_decided(run_id, gate)
+        channel = next(g for g in view.closed_gates if g.id == gate.id).decisions[0].channel
+        wanted = "temporal-ui" if not self.interactive else channel
+        self.facts.check(
+            "one approval came through the Temporal UI", holds=channel == wanted, seen=f"{gate.id}: {channel}"
+        )
+
+    async def _press(self, user: int, run_id: str, gate: Gate, *, taps: int = 1) -> list[str]:
+        """Tap Approve as soon as the chat shows the button; return what the person is told, tap by tap."""
+        data = f"a:{run_id}:{gate.token}"
+
+        async def shown() -> int | None:
+            for message in reversed(await self.world.messages()):
+                if data in str(message.get("reply_markup", "")):
+                    return int(message["message_id"])
+            return None
+
+        message_id = await self._until("the chat shows the gate's buttons", shown)
+        presses = (self.world.press(user, message_id, data) for _ in range(taps))
+        return await asyncio.gather(*presses)
+
+    # --- waiting ----------------------------------------------------------------------------------------
+
+    async def _until_gate(self, run_id: str, stage: str) -> Gate:
+        async def gate() -> Gate | None:
+            view = await self._view_while_running(run_id)
+            return view.gate if view.gate and view.gate.id.endswith(stage) else None
+
+        found = await self._until(f"the gate of {stage} opens", gate)
+        self.screen.say("holdfast", f"asks {', '.join(found.approvers)}: {found.title}")
+        return found
+
+    async def _until_decided(self, run_id: str, gate: Gate) -> RunView:
+        async def decided() -> RunView | None:
+            view = await self.world.runs.view(run_id)
+            return view if any(g.id == gate.id for g in view.closed_gates) else None
+
+        return await self._until(f"gate {gate.id} is decided", decided)
+
+    async def _until_stage(self, run_id: str, stage: str, state: str) -> None:
+        shown: set[str] = set()
+
+        async def reached() -> bool:
+            view = await self._view_while_running(run_id)
+            self._tell(view, shown)
+            return any(s.name == stage and s.state == state for s in view.stages)
+
+        await self._until(f"stage {stage} is {state}", reached)
+
+    async def _until_state(self, run_id: str, state: RunState, *, watch: bool = False) -> RunView:
+        shown: set[str] = set()
+
+        async def reached() -> RunView | None:
+            view = await self.world.runs.view(run_id)
+            if watch:
+                self._tell(view, shown)
+            if view.state.ended and view.state is not state:
+                raise StoryFailed(f"the run should be {state} but is {view.state}: {view.headline}")
+            return view if view.state is state else None
+
+        return await self._until(f"the run is {state}", reached)
+
+    async def _view_while_running(self, run_id: str) -> RunView:
+        view = await self.world.runs.view(run_id)
+        if view.state.ended:
+            raise StoryFailed(f"the run has ended early, {view.state}: {view.headline}")
+        if view.gate and "-at-" in view.gate.id and not self.interactive:
+            raise StoryFailed(f"an unforeseen pause: {view.gate.question}")
+        return view
+
+    def _tell(self, view: RunView, shown: set[str]) -> None:
+        for line in view.log:
+            key = f"{line.at}{line.text}"
+            if key not in shown and ("verdict" in line.text or "undo" in line.text or "promoted" in line.text):
+                self.screen.say("holdfast", line.text)
+            shown.add(key)
+
+    async def _until_numbers(
+        self,
+        what: str,
+        reached: Callable[[dict[str, float | None]], bool],
+        *,
+        settle_seconds: float = 0,
+    ) -> dict[str, float | None]:
+        await asyncio.sleep(settle_seconds)
+
+        async def numbers() -> dict[str, float | None] | None:
+            now = await self.world.numbers()
+            return now if reached(now) else None
+
+        return await self._until(what, numbers)
+
+    async def _until(self, what: str, look: Callable[[], Awaitable[T | None]]) -> T:
+        """Look until there is something; keep the screen's numbers fresh meanwhile."""
+        loop = asyncio.get_running_loop()
+        deadline = loop.time() + self._patience
+        while True:
+            found = await look()
+            self.screen.show(await self.world.numbers())
+            if found:
+                return found
+            if loop.time() > deadline:
+                raise StoryFailed(f"it did not happen within {self._patience:.0f} s that {what}")
+            await asyncio.sleep(0.5)
+
+    def _read_out(self, *names: str) -> str:
+        return ", ".join(
+            f"{n.rsplit('_', 1)[0].replace('_', ' ')} {readable(n, self.screen.numbers.get(n))}" for n in names
+        )
+
+
+def _number(numbers: dict[str, float | None], name: str) -> float:
+    return numbers[name] or 0.0
+
+
+def _all_there(numbers: dict[str, float | None]) -> bool:
+    return numbers["latency_p95_s"] is not None and numbers["gold_wait_s"] is not None

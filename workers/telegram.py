@@ -1,0 +1,31 @@
+"""Wires Telegram; apart from the rest, because quick commands need not load it."""
+
+from aiogram import Bot
+from aiogram.client.session.aiohttp import AiohttpSession
+from aiogram.client.telegram import PRODUCTION, TelegramAPIServer
+
+from holdfast.adapters.telegram import TelegramChat
+from holdfast.domain.errors import InvalidInput
+from holdfast.ports.chat import Chat
+from workers.settings import Settings
+
+
+def telegram_bot(settings: Settings) -> Bot:
+    """Return the Telegram bot.
+
+    Raises:
+        InvalidInput: no token is set.
+    """
+    if settings.telegram_token is None:
+        raise InvalidInput("HOLDFAST_TELEGRAM_TOKEN is not set; create a bot with @BotFather and set its token")
+    api = TelegramAPIServer.from_base(settings.telegram_api) if settings.telegram_api else PRODUCTION
+    return Bot(settings.telegram_token.get_secret_value(), session=AiohttpSession(api=api))
+
+
+def chat(settings: Settings) -> Chat | None:
+    """Return the chat where runs show themselves, or None when none is set up."""
+    if settings.telegram_token is None:
+        return None
+    if settings.telegram_chat is None:
+        raise InvalidInput("HOLDFAST_TELEGRAM_CHAT is not set; it is the numeric id of the chat for runs")
+    return TelegramChat(telegram_bot(settings), settings.telegram_chat)

@@ -3,6 +3,7 @@
 from aiogram import Bot
 from aiogram.client.session.aiohttp import AiohttpSession
 from aiogram.client.telegram import PRODUCTION, TelegramAPIServer
+from aiogram.utils.token import TokenValidationError
 
 from holdfast.adapters.telegram import TelegramChat
 from holdfast.domain.errors import InvalidInput
@@ -14,12 +15,15 @@ def telegram_bot(settings: Settings) -> Bot:
     """Return the Telegram bot.
 
     Raises:
-        InvalidInput: no token is set.
+        InvalidInput: no token is set, or it is none.
     """
     if settings.telegram_token is None:
         raise InvalidInput("HOLDFAST_TELEGRAM_TOKEN is not set; create a bot with @BotFather and set its token")
     api = TelegramAPIServer.from_base(settings.telegram_api) if settings.telegram_api else PRODUCTION
-    return Bot(settings.telegram_token.get_secret_value(), session=AiohttpSession(api=api))
+    try:
+        return Bot(settings.telegram_token.get_secret_value(), session=AiohttpSession(api=api))
+    except TokenValidationError:
+        raise InvalidInput("HOLDFAST_TELEGRAM_TOKEN is no bot token; it looks like 123456:ABC-DEF") from None
 
 
 def chat(settings: Settings) -> Chat | None:

@@ -130,6 +130,9 @@ class Rollout:
             ending = await self._stage(number, stage)
             if ending is not None:
                 return ending
+            if self._line(stage).state is StageState.PROMOTED and stage is not plan.spec.stages[-1]:
+                # The next stage's checks and baseline want the system as this one left it.
+                await workflow.sleep(plan.pace.settle, summary=f"let {stage.name} settle")
             self._continue_as_new_if_long(start, plan)
         return self._end(RunState.PROMOTED, "every stage is in place")
 

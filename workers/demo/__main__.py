@@ -12,6 +12,7 @@ from pathlib import Path
 import httpx
 
 from holdfast.domain.errors import HoldfastError
+from workers.demo.facts import Facts
 from workers.demo.screen import Screen
 from workers.demo.stack import Ports, Stack
 from workers.demo.story import Story, StoryFailed
@@ -51,14 +52,13 @@ def _play(directory: Path, *, interactive: bool, keep: bool) -> int:
             screen.links = stack.links
             for name, url in stack.links.items():
                 screen.say("demo", f"{name}: {url}")
-            story = Story(World(stack), screen, interactive=interactive)
-            problem = asyncio.run(_tell(story))
-        screen.summary(story.facts)
+            facts, problem = asyncio.run(_tell(stack, screen, interactive=interactive))
+        screen.summary(facts)
         if problem:
             screen.console.print(f"[bold red]The demo failed:[/] {problem}\nLogs: {directory / 'logs'}")
         elif keep:
             _wait(stack, screen)
-        return 0 if story.facts.all_hold and not problem else 1
+        return 0 if facts.all_hold and not problem else 1
     except ProcessFailed as error:
         screen.console.print(f"[bold red]The demo could not start:[/] {error}")
         keep = True
@@ -70,14 +70,15 @@ def _play(directory: Path, *, interactive: bool, keep: bool) -> int:
             shutil.rmtree(directory, ignore_errors=True)
 
 
-async def _tell(story: Story) -> str:
-    try:
-        await story.play()
-    except (StoryFailed, HoldfastError, httpx.HTTPError) as error:
-        return str(error) or type(error).__name__
-    finally:
-        await story.world.close()
-    return ""
+async def _tell(stack: Stack, screen: Screen, *, interactive: bool) -> tuple[Facts, str]:
+    """Play the story; return what was seen, and what went wrong or nothing."""
+    async with World(stack) as world:
+        story = Story(world, screen, interactive=interactive)
+        try:
+            await story.play()
+        except (StoryFailed, HoldfastError, httpx.HTTPError) as error:
+            return story.facts, str(error) or type(error).__name__
+    return story.facts, ""
 
 
 def _wait(stack: Stack, screen: Screen) -> None:

@@ -2,7 +2,7 @@
 
 import base64
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, Self
 
 import httpx
 
@@ -48,9 +48,14 @@ class World:
             Settings(temporal_address=f"127.0.0.1:{ports.temporal}", _env_file=None)  # type: ignore[call-arg]  # pydantic-settings' own argument
         )
 
-    async def close(self) -> None:
+    async def __aenter__(self) -> Self:
+        """Lend the world; its connections are closed at the end."""
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
         """Close the connections."""
         await self._http.aclose()
+        await self._metrics.aclose()
 
     async def numbers(self) -> dict[str, float | None]:
         """Return the newest number of each of `QUERIES`; None where there is none yet."""

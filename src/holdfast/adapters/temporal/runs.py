@@ -23,11 +23,11 @@ from holdfast.domain.gates import Answer, Decision, DecisionReply
 from holdfast.domain.view import RunView
 from holdfast.ports.runs import RolloutRequest, RunLine
 
-# A tap has to be answered within about fifteen seconds, with time left for the signal below.
+# A tap has to be answered within about fifteen seconds, with time left for the signal that may follow.
 _STATE = SearchAttributeKey.for_keyword("HoldfastState")
 _RUNBOOK = SearchAttributeKey.for_keyword("HoldfastRunbook")
-_UPDATE_TIMEOUT = timedelta(seconds=5)
-_CALL_TIMEOUT = timedelta(seconds=5)
+_UPDATE_TIMEOUT = timedelta(seconds=4)
+_CALL_TIMEOUT = timedelta(seconds=4)
 
 
 class TemporalRuns:

@@ -1,0 +1,56 @@
+"""Answering a message, and knowing whose message it is."""
+
+import time
+from collections.abc import Hashable
+
+from aiogram.enums import ChatType, ParseMode
+from aiogram.types import InlineKeyboardMarkup, LinkPreviewOptions, Message, ReplyParameters
+
+from holdfast.domain.people import People, Person
+
+_NO_PREVIEW = LinkPreviewOptions(is_disabled=True)
+_TURN_SECONDS = 60
+_MOST_REMEMBERED = 10_000
+
+
+async def reply(message: Message, html: str, keyboard: InlineKeyboardMarkup | None = None) -> None:
+    """Answer with HTML of at most 4096 characters; in a group the answer points at the message."""
+    in_private = message.chat.type == ChatType.PRIVATE
+    await message.answer(
+        html,
+        parse_mode=ParseMode.HTML,
+        reply_markup=keyboard,
+        link_preview_options=_NO_PREVIEW,
+        reply_parameters=None
+        if in_private
+        else ReplyParameters(message_id=message.message_id, allow_sending_without_reply=True),
+    )
+
+
+def is_from_a_chat(message: Message) -> bool:
+    """Whether it was written in the name of a chat (an anonymous admin, a channel), whoever typed it."""
+    return message.sender_chat is not None
+
+
+def sender_of(message: Message, people: People) -> Person | None:
+    """Return the person who wrote the message; None for strangers and for those who write as a chat."""
+    if message.from_user is None or is_from_a_chat(message):
+        return None
+    return people.on_telegram(message.from_user.id)
+
+
+class OncePerMinute:
+    """Lets each key through once a minute."""
+
+    def __init__(self) -> None:
+        self._passed_at: dict[Hashable, float] = {}
+
+    def allows(self, key: Hashable) -> bool:
+        """Whether this key has its turn; it then has had it for a minute."""
+        now = time.monotonic()
+        if now - self._passed_at.get(key, float("-inf")) < _TURN_SECONDS:
+            return False
+        if len(self._passed_at) >= _MOST_REMEMBERED:
+            self._passed_at = {k: at for k, at in self._passed_at.items() if now - at < _TURN_SECONDS}
+        self._passed_at[key] = now
+        return True

@@ -1,0 +1,52 @@
+"""What the bot needs from the outside, handed in by the composition root."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Protocol
+
+from aiogram.types import InlineKeyboardMarkup
+
+from holdfast.domain.people import People, Person
+from holdfast.domain.view import RunView
+from holdfast.ports.runs import RunControl
+from holdfast.runbook.library import RunbookLibrary
+
+RenderView = Callable[[RunView, str], tuple[str, InlineKeyboardMarkup | None]]
+
+
+class MayStart(Protocol):
+    """Decides who may start what."""
+
+    def __call__(self, person: Person, runbook: str) -> None:
+        """Return when this person may start the runbook of this name.
+
+        Raises:
+            DecisionRefused: the person may not; the text says who may.
+            InvalidInput: the runbook cannot be started by anybody as it is.
+        """
+        ...
+
+
+@dataclass(frozen=True, kw_only=True)
+class Services:
+    """Everything the handlers call.
+
+    Attributes:
+        people: who is who now; asked for every update, so that an added person need not wait for a restart;
+            may raise InvalidInput, which is told to the person.
+        library: what can be started.
+        render_view: a run and a line to stand above it → HTML of at most 4096 characters, and buttons.
+        default_runbook: what a bare `/rollout` starts; empty to ask when there are several.
+        answer_within: after this a person is told that the engine does not answer. Telegram forgets a tap
+            about 15 seconds after it was made.
+    """
+
+    runs: RunControl
+    people: Callable[[], People]
+    library: RunbookLibrary
+    may_start: MayStart
+    render_view: RenderView
+    default_runbook: str = ""
+    default_pace: str = "default"
+    answer_within: timedelta = timedelta(seconds=11)

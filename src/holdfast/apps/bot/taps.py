@@ -1,0 +1,79 @@
+"""A tap on a button gets exactly one true answer, in time."""
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+
+import structlog
+from aiogram.exceptions import TelegramBadRequest
+from aiogram.types import CallbackQuery
+
+from holdfast.apps.bot import texts
+from holdfast.apps.bot.metrics import BotMetrics
+from holdfast.apps.bot.services import Services
+from holdfast.domain.errors import DecisionRefused, EngineUnavailable, InvalidInput
+from holdfast.domain.people import Person
+
+_log: structlog.stdlib.BoundLogger = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True)
+class TapAnswer:
+    """What a person is told about a tap.
+
+    Attributes:
+        label: for the metrics.
+        alert: a window that must be closed, instead of a line that fades.
+    """
+
+    label: str
+    text: str
+    alert: bool = True
+
+
+Act = Callable[[Person], Awaitable[TapAnswer]]
+
+
+class Taps:
+    """Finds out who tapped, does what the button says, and tells the person what became of it."""
+
+    def __init__(self, services: Services, metrics: BotMetrics) -> None:
+        self._services = services
+        self._metrics = metrics
+
+    async def settle(self, query: CallbackQuery, received_at: float, act: Act) -> None:
+        """Do what the tap asks for, if the person is known, and answer it.
+
+        Args:
+            query: the tap.
+            received_at: `time.monotonic()` of its arrival.
+            act: is given the person; its refusals become answers.
+        """
+        answer = await self._outcome(query, act)
+        self._metrics.taps.labels(answer.label).inc()
+        await self._tell(query, answer)
+        self._metrics.tap_seconds.observe(time.monotonic() - received_at)
+
+    async def _outcome(self, query: CallbackQuery, act: Act) -> TapAnswer:
+        try:
+            person = self._services.people().on_telegram(query.from_user.id)
+            if person is None:
+                return TapAnswer("stranger", texts.STRANGER_TAP.format(id=query.from_user.id))
+            async with asyncio.timeout(self._services.answer_within.total_seconds()):
+                return await act(person)
+        except EngineUnavailable:
+            return TapAnswer("engine_down", texts.ENGINE_DOWN_TAP)
+        except TimeoutError:
+            return TapAnswer("engine_slow", texts.ENGINE_SLOW_TAP)
+        except DecisionRefused as refused:
+            return TapAnswer(refused.answer, str(refused))
+        except InvalidInput as invalid:
+            return TapAnswer("invalid", str(invalid))
+
+    async def _tell(self, query: CallbackQuery, answer: TapAnswer) -> None:
+        try:
+            await query.answer(texts.tap_answer(answer.text), show_alert=answer.alert)
+        except TelegramBadRequest as late:
+            # Too late to show it, after a restart say; what the tap did stands, and the card tells it.
+            _log.warning("bot_tap_not_answered", answer=answer.label, reason=late.message)

@@ -1,0 +1,71 @@
+"""The bot as a process that may be killed; what it does to runs is kept in a file.
+
+Arguments: URL of the Bot API, token, directory, and where to hang: `before`, `after` an effect, or `never`.
+"""
+
+import asyncio
+import sys
+from pathlib import Path
+
+from aiogram import Bot
+from aiogram.client.session.aiohttp import AiohttpSession
+from aiogram.client.telegram import TelegramAPIServer
+from prometheus_client import CollectorRegistry
+
+from holdfast.adapters.telegram import render_view
+from holdfast.apps.bot import BotApp, BotMetrics, Services
+from holdfast.domain.gates import Answer, Decision, DecisionReply
+from holdfast.domain.people import Person
+from holdfast.ports.runs import RolloutRequest
+from holdfast.runbook.library import RunbookLibrary
+from tests.bot.fakes import PEOPLE, MemoryRuns
+
+
+class FileRuns(MemoryRuns):
+    """Keeps each effect as a line of a file, once for each id, as a durable engine does."""
+
+    def __init__(self, file: Path, hang: str) -> None:
+        super().__init__()
+        self._file = file
+        self._hang = hang
+
+    async def start(self, request: RolloutRequest, *, run_id: str) -> bool:
+        return await self._once(f"start {run_id} {request.runbook}")
+
+    async def decide(self, run_id: str, decision: Decision) -> DecisionReply:
+        await self._once(f"{decision.decision} {run_id} {decision.id}")
+        return DecisionReply(answer=Answer.ACCEPTED, text="Recorded.", gate="")
+
+    async def _once(self, line: str) -> bool:
+        await self._hang_at("before")
+        is_new = line not in self._file.read_text().splitlines()
+        if is_new:
+            with self._file.open("a") as file:
+                file.write(f"{line}\n")
+        await self._hang_at("after")
+        return is_new
+
+    async def _hang_at(self, moment: str) -> None:
+        if self._hang == moment:
+            self._file.with_suffix(".hangs").touch()
+            await asyncio.sleep(3600)
+
+
+def anybody(person: Person, runbook: str) -> None:
+    """Let everybody start everything."""
+
+
+async def main(url: str, token: str, directory: Path, hang: str) -> None:
+    services = Services(
+        runs=FileRuns(directory / "effects.txt", hang),
+        people=lambda: PEOPLE,
+        library=RunbookLibrary([directory]),
+        may_start=anybody,
+        render_view=render_view,
+    )
+    async with Bot(token, session=AiohttpSession(api=TelegramAPIServer.from_base(url))) as bot:
+        await BotApp(bot, services, metrics=BotMetrics(CollectorRegistry())).run()
+
+
+if __name__ == "__main__":
+    asyncio.run(main(sys.argv[1], sys.argv[2], Path(sys.argv[3]), sys.argv[4]))

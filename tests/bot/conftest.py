@@ -1,0 +1,140 @@
+import asyncio
+import itertools
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from datetime import timedelta
+from pathlib import Path
+from typing import Any, NoReturn
+
+import pytest
+from aiogram import Bot
+from prometheus_client import CollectorRegistry
+
+from holdfast.adapters.telegram import TelegramChat, render_view
+from holdfast.apps.bot import BotApp, BotMetrics, IntakeSettings, Services
+from holdfast.domain.errors import DecisionRefused
+from holdfast.domain.people import Person
+from holdfast.runbook.library import RunbookLibrary
+from tests.bot.fakes import PEOPLE, MemoryRuns
+from tests.fakes import eventually
+from tests.telegram.standin import Place, TelegramServer, place, running_server
+
+_places = itertools.count(1)
+QUICK = IntakeSettings(
+    long_poll=timedelta(seconds=20),
+    retry_pause=timedelta(milliseconds=20),
+    longest_pause=timedelta(seconds=1),
+    conflict_pause=timedelta(milliseconds=100),
+    stop_within=timedelta(seconds=2),
+)
+RUNBOOK = """
+kind: rollout
+name: {name}
+title: Relieve the <{name}>
+summary: Three small fixes.
+target: {{endpoint: shop}}
+starters: [lead]
+paces:
+  default: {{settle: 2m, window: 10m, interval: 1m}}
+  demo: {{settle: 6s, window: 8s, interval: 8s}}
+scoring:
+  metrics:
+    error_rate: {{weight_percent: 100, query: "up"}}
+stages:
+  - name: rate
+    title: Let the bot send faster
+    why: It is held back.
+    change: {{kind: http_config, set: {{limit: 25}}}}
+    gate: {{approvers: [lead]}}
+    shares_percent: [5, 100]
+"""
+
+
+@dataclass
+class World:
+    """One bot, the place where it works, and what it works on."""
+
+    telegram: TelegramServer
+    place: Place
+    runbooks: Path
+    runs: MemoryRuns = field(default_factory=MemoryRuns)
+    registry: CollectorRegistry = field(default_factory=CollectorRegistry)
+    intake: IntakeSettings = QUICK
+    services: dict[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.metrics = BotMetrics(self.registry)
+
+    @property
+    def client(self) -> Bot:
+        return self.telegram.client(self.place.token)
+
+    def write_runbook(self, name: str, text: str = "") -> None:
+        folder = self.runbooks / "rollout"
+        folder.mkdir(exist_ok=True)
+        (folder / f"{name}.yaml").write_text(text or RUNBOOK.format(name=name))
+
+    def may_start(self, person: Person, runbook: str) -> None:
+        if "lead" not in person.roles:
+            raise DecisionRefused("not_a_starter", f"{person.title} may not start {runbook}; leads may")
+
+    async def say(self, user: int, text: str) -> None:
+        await self.telegram.say(user, text, chat=self.place.chat)
+
+    async def said(self, count: int = 1) -> list[str]:
+        """Wait until the bot has written so many messages, and return the texts of all it wrote."""
+
+        async def enough() -> list[dict[str, Any]] | None:
+            written = await self.telegram.from_bot(self.place)
+            return written if len(written) >= count else None
+
+        return [m["text"] for m in await eventually(enough, seconds=10)]
+
+    async def card(self) -> dict[str, Any]:
+        """Publish the newest run's card, as a worker does, and return the message."""
+        view = list(self.runs.views.values())[-1]
+        sent = await TelegramChat(self.client, self.place.chat).publish(view, message=None)
+        messages = await self.telegram.from_bot(self.place)
+        return next(m for m in messages if str(m["message_id"]) == sent.message_id)
+
+    def counted(self, name: str, **labels: str) -> float:
+        return self.registry.get_sample_value(name, labels) or 0.0
+
+    def app(self) -> BotApp:
+        services = {
+            "runs": self.runs,
+            "people": lambda: PEOPLE,
+            "library": RunbookLibrary([self.runbooks]),
+            "may_start": self.may_start,
+            "render_view": render_view,
+            **self.services,
+        }
+        return BotApp(self.client, Services(**services), metrics=self.metrics, intake=self.intake)
+
+    @asynccontextmanager
+    async def bot(self) -> AsyncIterator[asyncio.Task[NoReturn]]:
+        task = asyncio.create_task(self.app().run())
+        try:
+            yield task
+        finally:
+            task.cancel()
+            await asyncio.wait({task})
+
+
+@pytest.fixture(scope="session")
+async def telegram(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[TelegramServer]:
+    async with running_server(tmp_path_factory.mktemp("telegram")) as server:
+        yield server
+
+
+@pytest.fixture
+def world(telegram: TelegramServer, tmp_path: Path) -> World:
+    return World(telegram, place(next(_places)), tmp_path)
+
+
+@pytest.fixture
+async def fresh_world(tmp_path: Path) -> AsyncIterator[World]:
+    """A world whose server the test may stop and start."""
+    async with running_server(tmp_path) as server:
+        yield World(server, place(1), tmp_path)

@@ -1,0 +1,133 @@
+import asyncio
+from typing import Any
+
+from tests.bot.conftest import World
+from tests.fakes import eventually
+from tests.telegram.standin import LENA, OLGA, PAVEL, STRANGER
+from tests.telegram.views import a_view
+
+
+async def answers(world: World, user: int, *commands: str) -> list[str]:
+    """What the bot writes to these commands, sent one after the other."""
+    texts: list[str] = []
+    async with world.bot():
+        for command in commands:
+            before = len(await world.telegram.from_bot(world.place))
+            await world.say(user, command)
+            texts += (await world.said(before + 1))[before:]
+    return texts
+
+
+async def test_whoami_tells_a_known_person_name_and_roles(world: World) -> None:
+    [text] = await answers(world, OLGA, "/whoami")
+    chat = f"This chat's id is {world.place.chat}."
+    assert text == f"You are Olga (SRE lead) (olga), Telegram id 1. Roles: lead. {chat}"
+
+
+async def test_whoami_tells_a_stranger_the_id_to_add(world: World) -> None:
+    [text] = await answers(world, STRANGER, "/whoami")
+    assert text.startswith("Your Telegram id is 9. Holdfast does not know you yet")
+
+
+async def test_start_greets_and_help_lists_the_commands(world: World) -> None:
+    hello, listed = await answers(world, PAVEL, "/start", "/help")
+    assert hello.startswith("Hello Pavel (on call).")
+    for command in ("/rollout", "/runs", "/run [id]", "/runbooks", "/whoami"):
+        assert command in hello
+        assert command in listed
+
+
+async def test_strangers_are_refused_once_a_minute_and_then_ignored(world: World) -> None:
+    world.write_runbook("surge")
+    async with world.bot():
+        for _ in range(3):
+            await world.say(STRANGER, "/rollout")
+        await eventually(lambda: world.counted("holdfast_bot_strangers_ignored_total") == 2)
+        [text] = await world.said()
+    assert text.startswith("You are not known to Holdfast, so I cannot do that for you. Your Telegram id is 9")
+    assert world.runs.starts == []
+
+
+async def test_runs_lists_the_newest_and_run_shows_the_card_with_its_buttons(world: World) -> None:
+    world.runs.add(a_view())
+    async with world.bot():
+        await world.say(LENA, "/runs")
+        await world.said(1)
+        await world.say(LENA, "/run")
+        await world.said(2)
+        await world.say(LENA, "/run Rollout-4F7QK2MZ")
+        await world.said(3)
+        listed, newest, named = await world.telegram.from_bot(world.place)
+        answer = await world.telegram.press(PAVEL, named, "Continue")
+    assert listed["text"].startswith("rollout-4f7qk2mz support-surge · waiting for a decision · 2026-11-21")
+    assert newest["text"].startswith("A copy made at ")
+    assert "Keep going to 25 %" in newest["text"]
+    assert named["text"].splitlines()[1:] == newest["text"].splitlines()[1:]
+    assert answer["text"].startswith("Recorded.")
+
+
+async def test_without_runs_it_is_said_how_to_start_one(world: World) -> None:
+    texts = await answers(world, PAVEL, "/runs", "/run")
+    assert texts == ["There are no runs yet. /rollout starts one."] * 2
+
+
+async def test_an_unknown_run_is_told_with_the_known_ones(world: World) -> None:
+    world.runs.add(a_view())
+    [text] = await answers(world, PAVEL, "/run rollout-nope")
+    assert text == "⛔ unknown run 'rollout-nope'; known: rollout-4f7qk2mz"
+
+
+async def test_commands_say_when_the_engine_is_down(world: World) -> None:
+    world.runs.down = True
+    world.write_runbook("surge")
+    texts = await answers(world, OLGA, "/runs", "/rollout")
+    assert texts == ["⚠️ Temporal does not answer: nothing was started or changed. Try again in a minute."] * 2
+
+
+async def test_an_unforeseen_failure_is_told_after_the_last_attempt(world: World) -> None:
+    world.runs.broken = 3
+    [text] = await answers(world, OLGA, "/runs")
+    assert text.startswith("⚠️ I could not handle that")
+
+
+async def test_the_menu_of_commands_is_published(world: World) -> None:
+    async def menu() -> list[str]:
+        chats = await world.telegram.chats(OLGA)
+        return [c["command"] for chat in chats if chat["chat"] == world.place.chat for c in chat["commands"]]
+
+    async with world.bot():
+        commands = await eventually(menu)
+    assert commands == ["rollout", "runs", "run", "runbooks", "whoami", "help"]
+
+
+async def test_what_is_no_command_is_left_alone_in_groups_and_helped_with_in_private(world: World) -> None:
+    async with world.bot():
+        await world.say(OLGA, "good morning everybody")
+        await world.telegram.say(OLGA, "good morning", chat=world.place.bot_id)
+        private = await eventually(lambda: _private(world))
+        await asyncio.sleep(0.1)
+        assert await world.telegram.from_bot(world.place) == []
+    assert "/rollout" in private[0]["text"]
+
+
+async def _private(world: World) -> list[dict[str, Any]]:
+    messages = await world.telegram.messages(world.place.bot_id, user=OLGA)
+    return [m for m in messages if m["from"]["is_bot"]]
+
+
+async def test_an_anonymous_admin_is_asked_to_write_as_a_person(world: World) -> None:
+    group = {"id": world.place.chat, "type": "supergroup", "title": "Incidents"}
+    anonymous = {"id": 1087968824, "is_bot": True, "first_name": "Group"}
+    command = {
+        "message_id": 900,
+        "date": 1,
+        "chat": group,
+        "sender_chat": group,
+        "from": anonymous,
+        "text": "/rollout",
+        "entities": [{"type": "bot_command", "offset": 0, "length": 8}],
+    }
+    await world.telegram.raw_update(world.place, {"message": command})
+    async with world.bot():
+        [text] = await world.said()
+    assert text.startswith("You write as a chat, not as yourself")

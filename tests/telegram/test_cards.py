@@ -1,0 +1,272 @@
+import html
+import re
+from html.parser import HTMLParser
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from holdfast.adapters.telegram.cards import render
+from holdfast.adapters.telegram.wording import MESSAGE_LIMIT, clip, units
+from holdfast.domain.gates import Choice, Decision, Gate, GateState
+from holdfast.domain.journal import Effect, EntryStatus, JournalEntry
+from holdfast.domain.view import LogLine, MetricLine, RunState, RunView, StageState, StageView, VerdictView
+from tests.telegram.views import NOW, a_closed_gate, a_view, an_entry, an_open_gate
+
+
+class Words(HTMLParser):
+    """Reads HTML as Telegram does: a few tags, properly closed, and the text between them."""
+
+    def __init__(self) -> None:
+        super().__init__(convert_charrefs=True)
+        self.open: list[str] = []
+        self.text = ""
+        self.links: list[str] = []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        assert tag in {"b", "i", "code", "pre", "a", "blockquote"}
+        self.open.append(tag)
+        self.links += [value for name, value in attrs if name == "href" and value]
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self.open.pop() == tag
+
+    def handle_data(self, data: str) -> None:
+        self.text += data
+
+
+def read(card_html: str) -> Words:
+    words = Words()
+    words.feed(card_html)
+    words.close()
+    assert not words.open
+    return words
+
+
+def test_what_is_asked_and_what_follows_stands_before_the_numbers() -> None:
+    lines = render(a_view()).plain.splitlines()
+    assert lines[0] == "✋ WAITING FOR A DECISION · Relieve a support surge"
+    assert lines[3:8] == [
+        "❓ Keep going to 25 % although the canary answers more slowly?",
+        "👍 Continue → The canary's share rises to 25 % and is watched for 10 min.",
+        "👎 Roll back → The CRM pool is set back as it was; stage 1 stays.",
+        "💤 Nobody answers → The run waits at 5 % and asks again every hour.",
+        "👤 May answer: olga, pavel",
+    ]
+
+
+def test_stages_show_mark_and_share() -> None:
+    plain = render(a_view()).plain
+    assert "✅ Let the bot send faster · promoted · 100 %" in plain
+    assert "▶️ Widen the CRM pool · 5 %\n▫️ Escalate important customers first" in plain
+
+
+def test_the_verdict_is_a_table_that_fits_a_phone_worst_metric_first() -> None:
+    table = re.search(r"<pre>(.*)</pre>", render(a_view()).html, re.DOTALL)
+    assert table
+    assert table[1].splitlines() == [
+        "📏 metric        now usual  used",
+        "🔴 latency_p95  2.91  1.20 131 %",
+        "⚪ cpu_memory      –    41     –",
+        "🟢 error_rate  0.4 % 0.3 %  12 %",
+    ]
+
+
+def test_a_table_too_wide_for_a_phone_puts_the_numbers_below_the_name() -> None:
+    view = a_view()
+    assert view.verdict
+    view.verdict.lines[1].metric = "crm_answer_time_p95_seconds"
+    assert "🔴 crm_answer_time_p95_seconds\n    2.91  1.20 131 %" in render(view).plain
+
+
+def test_only_the_four_newest_events_are_shown_newest_first() -> None:
+    events = re.findall(r"event number (\d)", render(a_view()).plain)
+    assert events == ["6", "5", "4", "3"]
+
+
+def test_what_was_undone_is_told() -> None:
+    journal = [
+        an_entry("bot: limit = 25", EntryStatus.APPLIED),
+        an_entry("canary share 5 %", EntryStatus.REVERTED),
+        an_entry("crm: pool = 8", EntryStatus.DRIFTED),
+    ]
+    plain = render(a_view(journal=journal)).plain
+    assert "↩️ Undone: canary share 5 %\n⚠️ Not undone, changed by others: crm: pool = 8" in plain
+    assert "limit = 25" not in plain
+
+
+def test_with_a_quorum_those_who_approved_are_named() -> None:
+    said = Decision(gate="2-crm-pool-pause-1", decision=Choice.APPROVE, by="olga")
+    plain = render(a_view(gate=an_open_gate(quorum=2, decisions=[said]))).plain
+    assert "Needs 2 approvals, approved: olga. May answer: olga, pavel" in plain
+
+
+def test_buttons_carry_run_and_token() -> None:
+    keyboard = render(a_view()).keyboard
+    assert keyboard
+    assert [[(b.text, b.callback_data) for b in row] for row in keyboard.inline_keyboard] == [
+        [("Continue", "a:rollout-4f7qk2mz:k3jd92ksla0a"), ("Roll back", "r:rollout-4f7qk2mz:k3jd92ksla0a")]
+    ]
+
+
+@pytest.mark.parametrize("gate", [None, an_open_gate(state=GateState.APPROVED)])
+def test_without_an_open_gate_there_are_no_buttons_and_the_last_decision_is_told(gate: Gate | None) -> None:
+    card = render(a_view(gate=gate, closed_gates=[a_closed_gate()]))
+    assert card.keyboard is None
+    assert "Last decision: gate '1-rate' is approved: pavel said approve via telegram" in card.plain
+
+
+def test_the_approval_is_red_while_a_metric_is_red() -> None:
+    view = a_view()
+    assert view.verdict
+    styles = []
+    for level in ("red", "yellow"):
+        view.verdict.lines[1].level = level
+        keyboard = render(view).keyboard
+        assert keyboard
+        styles.append([button.style for button in keyboard.inline_keyboard[0]])
+    assert styles == [["danger", None], [None, None]]
+
+
+def test_a_run_id_too_long_for_buttons_is_told_instead_of_cut() -> None:
+    card = render(a_view(run_id="rollout-" + "x" * 60))
+    assert card.keyboard is None
+    assert "answer in the Temporal UI or on the command line" in card.plain
+
+
+@pytest.mark.parametrize(
+    ("url", "shown"),
+    [
+        ("https://temporal.example.com/x?a=1&b=2", '<a href="https://temporal.example.com/x?a=1&amp;b=2">'),
+        ("http://localhost:8233/x", "Temporal UI: <code>http://localhost:8233/x</code>"),
+    ],
+)
+def test_an_address_that_telegram_does_not_link_can_be_copied(url: str, shown: str) -> None:
+    assert shown in render(a_view(ui_url=url)).html
+
+
+@pytest.mark.parametrize("url", ["", "javascript:alert(1)", "http://[broken", "file:///etc/passwd"])
+def test_an_address_that_is_none_is_left_out(url: str) -> None:
+    assert "Temporal UI" not in render(a_view(ui_url=url)).html
+
+
+def test_markup_in_texts_is_shown_not_obeyed() -> None:
+    evil = '<b>bold</b> & <a href="http://evil.example">x</a>'
+    card = render(a_view(headline=evil, title=evil, gate=an_open_gate(question=evil)))
+    assert card.html.count(html.escape(evil, quote=False)) == 3
+    assert read(card.html).links == ["http://127.0.0.1:8233/namespaces/default/workflows/rollout-4f7qk2mz"]
+
+
+def test_history_gives_way_first_and_the_question_stays() -> None:
+    view = a_view(
+        headline="long " * 170, gate=an_open_gate(if_approved="very " * 170, if_rejected="dull " * 170)
+    )
+    assert view.verdict
+    view.verdict.lines = view.verdict.lines * 6
+    view.verdict.reason = "because " * 100
+    plain = render(view).plain
+    assert units(plain) <= MESSAGE_LIMIT
+    assert "event number" not in plain
+    assert "… and 12 more" in plain
+    assert "Keep going to 25 % although" in plain
+
+
+def test_clipping_keeps_whole_words_and_whole_characters() -> None:
+    assert clip("one  two\nthree", 100) == "one two three"
+    assert clip("one two three", 9) == "one two…"
+    assert clip("😀" * 10, 8) == "😀😀😀…"
+
+
+texts = st.one_of(st.text(max_size=30), st.text(min_size=1, alphabet='<>&"😀 a\n', max_size=60)).flatmap(
+    lambda piece: st.sampled_from([piece, piece * 40, piece * 400])
+)
+moments = st.just(NOW)
+gates = st.builds(
+    Gate,
+    id=texts,
+    title=texts,
+    question=texts,
+    if_approved=texts,
+    if_rejected=texts,
+    if_nothing=texts,
+    approve_label=texts,
+    reject_label=texts,
+    approvers=st.lists(texts, min_size=1, max_size=5).map(tuple),
+    quorum=st.integers(1, 3),
+    evidence=texts,
+    token=st.text(max_size=40),
+    opened_at=moments,
+    state=st.sampled_from(GateState),
+    decisions=st.just([]),
+)
+entries = st.builds(
+    JournalEntry,
+    effect=st.builds(
+        Effect,
+        key=texts,
+        stage=texts,
+        kind=texts,
+        endpoint=texts,
+        part=texts,
+        values=st.just({}),
+        title=texts,
+    ),
+    before=st.just({}),
+    after=st.just({}),
+    status=st.sampled_from(EntryStatus),
+    recorded_at=moments,
+    note=texts,
+)
+verdicts = st.builds(
+    VerdictView,
+    at=moments,
+    outcome=texts,
+    risk=texts,
+    reason=texts,
+    share_percent=st.integers(0, 100),
+    lines=st.lists(
+        st.builds(MetricLine, metric=texts, value=texts, baseline=texts, used=texts, level=texts), max_size=30
+    ),
+)
+run_views = st.builds(
+    RunView,
+    run_id=st.text(max_size=60),
+    runbook=texts,
+    title=texts,
+    requested_by=texts,
+    started_at=moments,
+    state=st.sampled_from(RunState),
+    headline=texts,
+    stages=st.lists(
+        st.builds(
+            StageView,
+            name=texts,
+            title=texts,
+            change=texts,
+            state=st.sampled_from(StageState),
+            share_percent=st.integers(0, 100),
+        ),
+        max_size=40,
+    ),
+    gate=st.none() | gates,
+    closed_gates=st.lists(gates, max_size=2),
+    verdict=st.none() | verdicts,
+    journal=st.lists(entries, max_size=10),
+    log=st.lists(st.builds(LogLine, at=moments, text=texts), max_size=8),
+    ui_url=st.sampled_from(["", "http://a.b/c?d=1&e=2"]) | texts.map(lambda t: f"https://h.example/{t}"),
+)
+
+
+@settings(
+    max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large]
+)
+@given(view=run_views, notice=texts)
+def test_every_card_fits_reads_back_as_its_words_and_has_buttons_that_telegram_takes(
+    view: RunView, notice: str
+) -> None:
+    card = render(view, notice=notice)
+    assert units(card.plain) <= MESSAGE_LIMIT
+    assert read(card.html).text == card.plain
+    buttons = [b for row in card.keyboard.inline_keyboard for b in row] if card.keyboard else []
+    assert all(b.text.strip() and b.callback_data and len(b.callback_data.encode()) <= 64 for b in buttons)
+    assert not buttons or (view.gate is not None and view.gate.state is GateState.OPEN)

@@ -1,0 +1,86 @@
+"""A run in the middle of a pause, as it shows itself."""
+
+from datetime import UTC, datetime
+
+from holdfast.domain.gates import Choice, Decision, Gate, GateState
+from holdfast.domain.journal import Effect, EntryStatus, JournalEntry
+from holdfast.domain.view import (
+    LogLine,
+    MetricLine,
+    RunState,
+    RunView,
+    StageState,
+    StageView,
+    VerdictView,
+)
+
+NOW = datetime(2026, 11, 21, 3, 12, 40, tzinfo=UTC)
+
+
+def an_open_gate(**changes: object) -> Gate:
+    gate = Gate(
+        id="2-crm-pool-pause-1",
+        title="CRM pool looks bad at 5 %",
+        question="Keep going to 25 % although the canary answers more slowly?",
+        if_approved="The canary's share rises to 25 % and is watched for 10 min.",
+        if_rejected="The CRM pool is set back as it was; stage 1 stays.",
+        if_nothing="The run waits at 5 % and asks again every hour.",
+        approve_label="Continue",
+        reject_label="Roll back",
+        approvers=("olga", "pavel"),
+        evidence="5d41402abc4b",
+        token="k3jd92ksla0a",
+        opened_at=NOW,
+    )
+    return gate.model_copy(update=changes)
+
+
+def a_closed_gate() -> Gate:
+    said = Decision(gate="1-rate", decision=Choice.APPROVE, by="pavel", channel="telegram", at=NOW)
+    return an_open_gate(id="1-rate", state=GateState.APPROVED, decisions=[said], token="old")
+
+
+def an_entry(title: str, status: EntryStatus) -> JournalEntry:
+    effect = Effect(key="k", stage="s", kind="http_config", endpoint="bot", part="p", values={}, title=title)
+    return JournalEntry(effect=effect, before={"pool": 2}, after={"pool": 8}, status=status, recorded_at=NOW)
+
+
+def a_view(**changes: object) -> RunView:
+    view = RunView(
+        run_id="rollout-4f7qk2mz",
+        runbook="support-surge",
+        title="Relieve a support surge",
+        requested_by="olga",
+        started_at=NOW,
+        state=RunState.WAITING,
+        headline="Stage 2 of 3, CRM pool: the canary at 5 % needs a person's eye.",
+        stages=[
+            StageView(
+                name="rate",
+                title="Let the bot send faster",
+                change="",
+                state=StageState.PROMOTED,
+                share_percent=100,
+            ),
+            StageView(
+                name="pool", title="Widen the CRM pool", change="", state=StageState.CURRENT, share_percent=5
+            ),
+            StageView(name="queue", title="Escalate important customers first", change=""),
+        ],
+        gate=an_open_gate(),
+        verdict=VerdictView(
+            at=NOW,
+            outcome="pause",
+            risk="0.85",
+            reason="latency_p95 used up 131 % of what is allowed.",
+            share_percent=5,
+            lines=[
+                MetricLine(metric="error_rate", value="0.4 %", baseline="0.3 %", used="12 %", level="green"),
+                MetricLine(metric="latency_p95", value="2.91", baseline="1.20", used="131 %", level="red"),
+                MetricLine(metric="cpu_memory", value="–", baseline="41", used="–", level="canary silent"),
+            ],
+        ),
+        log=[LogLine(at=NOW, text=f"event number {n}") for n in range(1, 7)],
+        ui_url="http://127.0.0.1:8233/namespaces/default/workflows/rollout-4f7qk2mz",
+    )
+    return view.model_copy(update=changes)

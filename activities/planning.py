@@ -1,13 +1,13 @@
 import asyncio
 
-from holdfast.runbook.library import RunbookLibrary
-from holdfast.runbook.review import review
 from pydantic import BaseModel
 from temporalio import activity
 
 from activities.failures import as_failures
 from holdfast.domain.errors import InvalidInput, UnknownName
+from holdfast.runbook.library import RunbookLibrary
 from holdfast.runbook.plan import Plan
+from holdfast.runbook.review import review
 
 
 class PlanRequest(BaseModel):
@@ -42,7 +42,7 @@ def make_plan(library: RunbookLibrary, request: PlanRequest) -> Plan:
     """
     loaded = library.rollout(request.runbook)
     people = library.people()
-    review(loaded.spec, people)
+    review(loaded.spec, people, source=loaded.source)
     if people.named(request.requested_by) is None:
         raise UnknownName("person", request.requested_by, (p.name for p in people.people))
     starters = people.holding(loaded.spec.starters)

@@ -34,11 +34,13 @@ class BaselineRequest(BaseModel):
     Attributes:
         window_seconds: the `$window` of the queries; the same as in the watch that compares with it.
         at: the end of the history to look at; None for now.
+        not_before: history from before this moment is another system's; None where all of it counts.
     """
 
     scoring: Scoring
     window_seconds: float
     at: datetime | None = None
+    not_before: datetime | None = None
 
 
 class WatchRequest(BaseModel):
@@ -159,12 +161,15 @@ class WatchActivities:
     async def _baseline(self, request: BaselineRequest) -> Baseline:
         scoring, end = request.scoring, request.at or self._clock()
         window = timedelta(seconds=request.window_seconds)
+        history = scoring.baseline.window
+        if request.not_before is not None:
+            history = max(scoring.baseline.step, min(history, end - request.not_before))
         queries = [
             (name, resolve(query, side=scoring.control_label, window=window))
             for name, metric in scoring.metrics.items()
             for query in metric.queries
         ]
-        found = await asyncio.gather(*(self._signal(query, scoring, end) for _, query in queries))
+        found = await asyncio.gather(*(self._signal(query, scoring, end, history) for _, query in queries))
         signals: dict[str, list[SignalBaseline]] = {name: [] for name in scoring.metrics}
         for (name, _), (signal, _) in zip(queries, found, strict=True):
             signals[name].append(signal)
@@ -177,11 +182,13 @@ class WatchActivities:
             signals=signals,
         )
 
-    async def _signal(self, query: str, scoring: Scoring, end: datetime) -> tuple[SignalBaseline, timedelta]:
+    async def _signal(
+        self, query: str, scoring: Scoring, end: datetime, history: timedelta
+    ) -> tuple[SignalBaseline, timedelta]:
         """Summarise one query's history; a short history is asked again for finer points."""
         spec = scoring.baseline
-        step = affordable_step(spec.window, spec.step)
-        points = await self._points(query, end=end, span=spec.window, step=step)
+        step = affordable_step(history, spec.step)
+        points = await self._points(query, end=end, span=history, step=step)
         span = len(points) * step
         finer_step = affordable_step(span, spec.step)
         if points and finer_step < step:

@@ -1,6 +1,7 @@
 """The activities a rollout calls, with their time limits and what the history shows of them."""
 
 import asyncio
+from datetime import datetime
 from typing import Any, TypeVar
 
 from temporalio import exceptions, workflow
@@ -63,9 +64,11 @@ async def check_stage(plan: Plan, stage: Stage) -> CheckReport:
     )
 
 
-async def take_baseline(plan: Plan) -> Baseline:
-    """Measure the control side as it is before the stage."""
-    request = BaselineRequest(scoring=plan.scoring, window_seconds=plan.pace.interval.total_seconds())
+async def take_baseline(plan: Plan, *, not_before: datetime | None) -> Baseline:
+    """Measure the control side as it is before the stage, and as it has been since the stage before."""
+    request = BaselineRequest(
+        scoring=plan.scoring, window_seconds=plan.pace.interval.total_seconds(), not_before=not_before
+    )
     return await call(
         WatchActivities.take_baseline,
         request,

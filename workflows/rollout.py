@@ -179,8 +179,9 @@ class Rollout:
     async def _canary(self, number: int, stage: Stage) -> bool:
         """Raise the canary's share step by step and promote it; False when it has to be undone."""
         run_id, spec = self._board.view.run_id, self._pinned.spec
-        baseline = await calls.take_baseline(self._pinned)
-        self._board.view.baseline = baseline.describe()
+        view = self._board.view
+        baseline = await calls.take_baseline(self._pinned, not_before=view.stable_since)
+        view.baseline = baseline.describe()
         await self._apply(planned.canary_effect(run_id, spec, stage))
         for share in stage.shares_percent:
             await self._apply(planned.share_effect(run_id, spec, stage, share))
@@ -191,6 +192,7 @@ class Rollout:
         self._board.show(RunState.CHANGING, f"{stage.title}: promoting to everybody", quietly=True)
         for effect in planned.promotion_effects(run_id, spec, stage):
             await self._apply(effect)
+        view.stable_since = workflow.now()
         return True
 
     async def _healthy(self, number: int, stage: Stage, share: int, baseline: Baseline) -> bool:

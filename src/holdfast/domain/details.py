@@ -35,7 +35,7 @@ def details(view: RunView) -> str:
 def _gate(gate: Gate, run_id: str) -> list[str]:
     waiting = f"{gate.missing} of {gate.quorum}" if gate.quorum > 1 else "one"
     return [
-        f"### Your decision is asked: {gate.title}\n{gate.question}",
+        f"### Your decision is asked\n{gate.question}",
         (
             f"- **{gate.approve_label}**: {gate.if_approved}\n"
             f"- **{gate.reject_label}**: {gate.if_rejected}\n"

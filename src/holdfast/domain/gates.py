@@ -143,9 +143,8 @@ class Gate(Question):
 
     def example(self) -> str:
         """Return the exact JSON that an approver pastes into the Temporal UI."""
-        return json.dumps(
-            {"gate": self.id, "decision": "approve", "by": self.approvers[0], "evidence": self.evidence}
-        )
+        decision = {"gate": self.id, "decision": "approve", "by": self.approvers[0], "evidence": self.evidence}
+        return json.dumps(decision, indent=1)
 
 
 def parse_decision(message: Any) -> Decision:

@@ -11,7 +11,10 @@ _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 
 def _duration(value: Any) -> Any:
     if isinstance(value, str) and (match := re.fullmatch(r"(\d+(?:\.\d+)?)\s*([smhd])", value.strip())):
-        return timedelta(seconds=float(match[1]) * _UNITS[match[2]])
+        try:
+            return timedelta(seconds=float(match[1]) * _UNITS[match[2]])
+        except OverflowError:
+            raise ValueError("longer than anything can be") from None
     if isinstance(value, int | float):
         raise ValueError("write the unit: 90s, 10m, 2h or 7d")  # noqa: TRY004  pydantic wants ValueError
     return value

@@ -87,6 +87,7 @@ class RunView(BaseModel):
         revision: grows with every change of the view, so that the newest is known.
         journal: what was changed, oldest first, with its state.
         log: the newest lines of the timeline.
+        stable_since: when this run last changed what everybody gets; metrics from before are another system's.
     """
 
     run_id: str
@@ -107,6 +108,7 @@ class RunView(BaseModel):
     journal: list[JournalEntry] = Field(default_factory=list[JournalEntry])
     log: list[LogLine] = Field(default_factory=list[LogLine])
     ui_url: str = ""
+    stable_since: datetime | None = None
 
 
 class MessageRef(BaseModel):

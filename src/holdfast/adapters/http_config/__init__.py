@@ -1,0 +1,3 @@
+from holdfast.adapters.http_config.providers import CanaryShareProvider, HttpConfigProvider
+
+__all__ = ["CanaryShareProvider", "HttpConfigProvider"]

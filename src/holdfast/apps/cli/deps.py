@@ -1,0 +1,26 @@
+from collections.abc import Callable
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass
+
+from holdfast.ports.runs import RunControl
+from holdfast.runbook.library import RunbookLibrary
+
+
+@dataclass(frozen=True)
+class CliDeps:
+    """What the commands work with; handed in by the composition root and called only when needed.
+
+    Attributes:
+        library: the reviewed runbooks and people on this machine.
+        run_control: the way to the runs; entered once a command.
+        ui_url: where a person looks at a run, by run id.
+        start_worker, start_bot: serve until told to stop.
+        default_pace: the pace of runs that are started without naming one.
+    """
+
+    library: Callable[[], RunbookLibrary]
+    run_control: Callable[[], AbstractAsyncContextManager[RunControl]]
+    ui_url: Callable[[str], str]
+    start_worker: Callable[[], None]
+    start_bot: Callable[[], None]
+    default_pace: str = "default"

@@ -1,0 +1,41 @@
+import json
+import sys
+from typing import Any, TextIO
+
+from rich.console import Console, RenderableType
+
+_PIPE_WIDTH = 160
+
+
+class Output:
+    """Where a command speaks: to a person on stdout; where one JSON document goes there, on stderr."""
+
+    def __init__(self, *, as_json: bool = False) -> None:
+        """Choose between the two for the whole command."""
+        self.as_json = as_json
+        self._console = _console(sys.stderr if as_json else sys.stdout)
+
+    def say(self, text: str = "") -> None:
+        """Write text as it is, without breaking its lines."""
+        self._console.print(text, markup=False, highlight=False, emoji=False, soft_wrap=True)
+
+    def show(self, renderable: RenderableType) -> None:
+        """Write a table or another thing with a layout."""
+        self._console.print(renderable)
+
+    def document(self, data: Any) -> None:
+        """Write the one JSON document of this command; nothing where JSON is not wanted."""
+        if self.as_json:
+            sys.stdout.write(json.dumps(data, indent=2, ensure_ascii=False) + "\n")
+
+
+def complain(text: str) -> None:
+    """Write to stderr."""
+    sys.stderr.write(f"{text}\n")
+
+
+def _console(file: TextIO) -> Console:
+    console = Console(file=file, highlight=False)
+    if not console.is_terminal:
+        console.width = _PIPE_WIDTH  # nobody's window is known: do not break lines early
+    return console

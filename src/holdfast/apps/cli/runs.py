@@ -1,0 +1,112 @@
+import secrets
+from typing import Annotated, Any, Final
+
+from cyclopts import Parameter
+
+from activities.planning import PlanRequest, make_plan
+from holdfast.apps.cli.deps import CliDeps
+from holdfast.apps.cli.exits import Exit
+from holdfast.apps.cli.follow import follow
+from holdfast.apps.cli.output import Output
+from holdfast.apps.cli.parameters import AsJson, AsPerson, RunId
+from holdfast.apps.cli.render import run_list, whole_run
+from holdfast.domain.errors import EngineUnavailable
+from holdfast.domain.ids import run_id as new_run_id
+from holdfast.domain.view import RunState, RunView
+from holdfast.ports.runs import RolloutRequest, RunControl
+from holdfast.runbook.plan import Plan
+
+# A token is of use to whoever wants to answer for somebody else; the commands do without.
+_PRIVATE: Final[dict[str, Any]] = {"gate": {"token"}, "closed_gates": {"__all__": {"token"}}}
+
+
+class RunCommands:
+    """Starting runs and looking at them."""
+
+    def __init__(self, deps: CliDeps) -> None:
+        self._deps = deps
+
+    async def rollout(
+        self,
+        name: Annotated[str, Parameter(help="The runbook, as `holdfast runbooks` lists it.")],
+        /,
+        *,
+        person: AsPerson,
+        pace: Annotated[str, Parameter(help="One of the runbook's paces.", show_default=False)] = "",
+        wait: Annotated[bool, Parameter(help="Follow the run to its end.", show_default=False)] = False,
+        as_json: AsJson = False,
+    ) -> Exit:
+        """Start a staged fix rollout.
+
+        The file, the person and the pace are checked here before anything is started.
+        """
+        out = Output(as_json=as_json)
+        request = PlanRequest(
+            runbook=name, requested_by=person.strip().lower(), pace=pace or self._deps.default_pace
+        )
+        plan = make_plan(self._deps.library(), request)
+        run_id = new_run_id("rollout", secrets.token_hex(16))
+        async with self._deps.run_control() as control:
+            await control.start(RolloutRequest(**request.model_dump()), run_id=run_id)
+            self._say_started(out, run_id, plan)
+            document: dict[str, Any] = {
+                "run_id": run_id,
+                "ui_url": self._deps.ui_url(run_id),
+                **request.model_dump(),
+            }
+            code = await self._wait(control, run_id, out, document) if wait else Exit.DONE
+        out.document(document)
+        return code
+
+    async def runs(
+        self,
+        *,
+        limit: Annotated[int, Parameter(help="How many at most.")] = 20,
+        as_json: AsJson = False,
+    ) -> None:
+        """List the newest runs, newest first."""
+        out = Output(as_json=as_json)
+        async with self._deps.run_control() as control:
+            runs = await control.recent(limit=limit)
+        if as_json:
+            out.document([run.model_dump() for run in runs])
+        elif runs:
+            out.show(run_list(runs))
+        else:
+            out.say("No run yet. Start one: holdfast run rollout NAME --as PERSON")
+
+    async def show(self, run: RunId, /, *, as_json: AsJson = False) -> None:
+        """Show a run: what is asked, the plan, the newest verdict, what was changed, what happened."""
+        out = Output(as_json=as_json)
+        async with self._deps.run_control() as control:
+            view = await control.view(run)
+        if as_json:
+            out.document(_public(view) | {"ui_url": self._deps.ui_url(run)})
+        else:
+            out.show(whole_run(view))
+            out.say(f"\n{self._deps.ui_url(run)}")
+
+    def _say_started(self, out: Output, run_id: str, plan: Plan) -> None:
+        first = plan.spec.stages[0]
+        approvers = ", ".join(p.name for p in plan.people.holding(first.gate.approvers))
+        out.say(f"Started {run_id}: {plan.spec.title} (runbook {plan.spec.name}, pace {plan.pace_name})")
+        out.say(f"Follow it: {self._deps.ui_url(run_id)}")
+        out.say(
+            f"What happens next: the system is checked, then {approvers} will be asked about the first of "
+            f"{len(plan.spec.stages)} stages, '{first.title}'. Nothing changes before that."
+        )
+        out.say(f"To see what is asked: holdfast show {run_id}")
+
+    async def _wait(self, control: RunControl, run_id: str, out: Output, document: dict[str, Any]) -> Exit:
+        try:
+            view, report = await follow(control, run_id, out.say)
+        except EngineUnavailable as error:
+            raise EngineUnavailable(f"{error}. The run goes on without us: holdfast show {run_id}") from None
+        state = view.state if view.state.ended else f"ended from outside while {view.state}"
+        out.say(f"{run_id}: {state}. {view.headline}")
+        document |= {"state": state, "headline": view.headline, "why": report.get("why", "")}
+        return Exit.DONE if view.state is RunState.PROMOTED else Exit.OTHERWISE
+
+
+def _public(view: RunView) -> dict[str, Any]:
+    return view.model_dump(mode="json", exclude=_PRIVATE)

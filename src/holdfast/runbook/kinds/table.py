@@ -1,0 +1,11 @@
+"""Which runbook kinds there are; a new kind adds one line here."""
+
+from collections.abc import Mapping
+from typing import Final
+
+from holdfast.domain.strict import Strict
+from holdfast.runbook.kinds.rollout import RolloutSpec
+
+KINDS: Final[Mapping[str, type[Strict]]] = {
+    "rollout": RolloutSpec,
+}

@@ -1,0 +1,91 @@
+import json
+import re
+
+import pytest
+
+
+def test_valid_files_are_told_with_their_digests(holdfast, library):
+    told = holdfast("validate", "--all")
+
+    assert told.code == 0
+    assert told.err == ""
+    assert re.search(r"people\.yaml: ok, 4 people\n", told.out)
+    assert f"support-surge.yaml: ok, digest {library.rollout('support-surge').digest}\n" in told.out
+
+
+@pytest.fixture
+def broken(library, tmp_path):
+    """A directory of two broken runbooks and the real people."""
+    text = library.path("support-surge").read_text()
+    (tmp_path / "first.yaml").write_text(
+        text.replace("name: support-surge", "name: first").replace("kind: http", "kind: hdtp")
+    )
+    (tmp_path / "second.yaml").write_text(
+        text.replace("name: support-surge", "name: second").replace("[crm-owner]", "[nobody]")
+    )
+    (tmp_path / "people.yaml").write_text(library.people_path().read_text())
+    return tmp_path
+
+
+def test_every_problem_of_every_file_is_one_line_on_stderr(holdfast, broken):
+    told = holdfast("validate", "--all", directories=[broken])
+
+    assert told.code == 2
+    assert told.out == f"{broken}/people.yaml: ok, 4 people\n"
+    lines = told.err.splitlines()
+    assert len(lines) == 4
+    assert all(re.match(rf"{broken}/(first|second)\.yaml:\d+: stages\.\d\.", line) for line in lines)
+    assert lines[0].endswith("stages.0.change.kind: unknown kind 'hdtp_config'; known: http_config")
+    assert "nobody in people.yaml has the role or name 'nobody'" in lines[3]
+
+
+def test_files_are_checked_by_path_from_anywhere(holdfast, broken, library):
+    told = holdfast(
+        "validate", str(library.path("support-surge")), str(broken / "second.yaml"), str(broken / "x.yaml")
+    )
+
+    assert told.code == 2
+    assert "ok, digest" in told.out
+    assert f"{broken}/x.yaml:1: cannot be read" in told.err
+
+
+def test_nothing_to_validate_is_bad_input(holdfast):
+    told = holdfast("validate")
+
+    assert (told.code, told.err) == (2, "name the files to check, or say --all\n")
+
+
+def test_runbooks_are_listed_with_who_may_start_them(holdfast):
+    told = holdfast("runbooks", "--json")
+
+    (line,) = told.document
+    assert line["name"] == "support-surge"
+    assert line["stages"] == ["bot-rate-limit", "crm-pool", "escalation-order"]
+    assert line["starters"] == ["anna", "boris"]
+    assert "Relieve a support surge" in holdfast("runbooks").out
+
+
+def test_a_broken_runbook_is_listed_as_such(holdfast, broken):
+    told = holdfast("runbooks", directories=[broken])
+
+    assert told.code == 2
+    assert "INVALID, see: holdfast validate" in told.out
+
+
+def test_an_empty_directory_is_named(holdfast, tmp_path):
+    assert f"No runbook in {tmp_path}." in holdfast("runbooks", directories=[tmp_path]).out
+
+
+def test_people_are_listed(holdfast):
+    assert [p["name"] for p in holdfast("people", "--json").document] == ["anna", "boris", "vera", "gleb"]
+    assert re.search(r"boris\W+Boris \(SRE lead\)\W+sre-lead\W+1002", holdfast("people").out)
+
+
+def test_the_schema_is_printed_or_written_beside_the_runbooks(holdfast, tmp_path):
+    printed = holdfast("schema")
+    written = holdfast("schema", "--write", directories=[tmp_path])
+
+    assert json.loads(printed.out)["title"] == "RolloutSpec"
+    assert (tmp_path / "schemas/rollout.json").read_text() == printed.out
+    assert f"wrote {tmp_path}/schemas/people.json" in written.out
+    assert holdfast("schema", "campaign").err == "unknown kind of file 'campaign'; known: people, rollout\n"

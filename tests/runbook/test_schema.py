@@ -1,0 +1,58 @@
+import json
+import re
+from pathlib import Path
+
+import pytest
+
+from holdfast.domain.errors import UnknownName
+from holdfast.runbook.kinds.table import KINDS
+from holdfast.runbook.library import RunbookLibrary
+from holdfast.runbook.schema import MODELS, schema_of, schema_text, write_schemas
+
+ROOT = Path(__file__).resolve().parents[2]
+FILES = [*(ROOT / "runbooks").rglob("*.yaml"), *(ROOT / "workers/demo/runbooks").rglob("*.yaml")]
+
+
+@pytest.mark.parametrize("kind", MODELS)
+def test_the_committed_schema_is_the_one_of_the_model(kind):
+    committed = (ROOT / f"runbooks/schemas/{kind}.json").read_text()
+
+    assert committed == schema_text(kind), "stale: run `holdfast schema --write`"
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda p: p.name)
+def test_every_yaml_file_names_its_schema_to_editors(path):
+    first_line = path.read_text().splitlines()[0]
+
+    named = re.fullmatch(r"# yaml-language-server: \$schema=(\S+)", first_line)
+    assert named
+    kind = "people" if path.name == "people.yaml" else path.parent.name
+    assert (path.parent / named[1]).resolve() == ROOT / f"runbooks/schemas/{kind}.json"
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_every_kind_has_an_example_and_a_page(kind):
+    library = RunbookLibrary([ROOT / "runbooks"])
+
+    assert any(library.path(name).parent.name == kind for name in library.names())
+    assert f"kind: {kind}" in (ROOT / "docs/write-a-runbook.md").read_text()
+
+
+def test_editors_see_durations_and_explanations_as_people_write_them():
+    window = schema_of("rollout")["$defs"]["BaselineSpec"]["properties"]["window"]
+
+    assert window["default"] == "7d"
+    assert re.match(window["pattern"], "10m")
+    assert window["description"].startswith("how far back to look")
+
+
+def test_writing_schemas_makes_one_file_a_kind(tmp_path):
+    paths = write_schemas(tmp_path / "schemas")
+
+    assert {p.stem for p in paths} == {"rollout", "people"}
+    assert all(json.loads(p.read_text())["title"] for p in paths)
+
+
+def test_an_unknown_kind_lists_the_known_ones():
+    with pytest.raises(UnknownName, match="known: people, rollout"):
+        schema_of("campain")

@@ -1,6 +1,7 @@
 """What a person at this machine could see and do: read metrics, press buttons, read the configuration."""
 
 import base64
+import json
 from datetime import UTC, datetime
 from typing import Any, Self
 
@@ -8,7 +9,7 @@ import httpx
 
 from holdfast.adapters.prometheus import PrometheusMetrics
 from holdfast.adapters.temporal.runs import TemporalRuns
-from holdfast.domain.errors import MetricsUnavailable
+from holdfast.domain.errors import HoldfastError, MetricsUnavailable
 from workers import wiring
 from workers.demo.stack import CHAT_ID, Stack
 from workers.settings import Settings
@@ -101,7 +102,15 @@ class World:
     async def decide_in_ui(self, run_id: str, pasted: str) -> dict[str, Any]:
         """Send the Update `decide` with this JSON, exactly as the Temporal UI's dialog does."""
         url = f"{self._ui}/api/v1/namespaces/default/workflows/{run_id}/update/decide"
-        return await self._post(url, {"request": {"input": {"args": {"payloads": [_payload(pasted)]}}}})
+        request = {"meta": {"updateId": ""}, "input": {"args": {"payloads": [_payload(pasted)]}}}
+        await self._http.get(
+            self._ui
+        )  # the page that the browser has open; its cookie is sent back as a header
+        headers = {
+            "Content-Type": "text/plain;charset=UTF-8",
+            "X-CSRF-TOKEN": self._http.cookies.get("_csrf", ""),
+        }
+        return _checked(await self._http.post(url, content=json.dumps({"request": request}), headers=headers))
 
     async def _get(self, url: str, **params: Any) -> dict[str, Any]:
         return _checked(await self._http.get(url, params=params))
@@ -114,7 +123,10 @@ class World:
 
 
 def _checked(response: httpx.Response) -> dict[str, Any]:
-    response.raise_for_status()
+    if response.is_error:
+        raise HoldfastError(
+            f"{response.request.method} {response.url} → {response.status_code}: {response.text}"
+        )
     body: dict[str, Any] = response.json()
     return body
 

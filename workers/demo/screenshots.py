@@ -1,0 +1,79 @@
+"""Takes the pictures in the documentation from a live system: `python -m workers.demo.screenshots docs/images`.
+
+Needs the development dependencies and Chromium (`scripts/setup --for-tests`).
+"""
+
+import asyncio
+import os
+import sys
+import tempfile
+from pathlib import Path
+
+from playwright.async_api import Browser, async_playwright
+
+from holdfast.domain.gates import Gate
+from workers.demo.screen import Screen
+from workers.demo.stack import NORMAL_RATE, Ports, Stack
+from workers.demo.story import ANNA, BORIS, SURGE, VERA, Story
+from workers.demo.world import World
+from workers.engine import find_engine, find_prometheus
+
+_CHROMIUM = os.environ.get("HOLDFAST_CHROMIUM", "/usr/bin/chromium")
+_FLAGS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+]
+_SICK_SECONDS = 35
+
+
+async def take(stack: Stack, folder: Path) -> None:
+    """Bring a run to its second gate and take a picture of what its approver sees."""
+    async with World(stack) as world, async_playwright() as playwright:
+        story = Story(world, Screen())
+        await asyncio.sleep(15)
+        await world.set_rate(NORMAL_RATE * SURGE)
+        await asyncio.sleep(_SICK_SECONDS)
+        run_id = await story.start_from_chat(ANNA, "support-surge")
+        await story.approve_in_telegram(run_id, "bot-rate-limit", BORIS)
+        gate = await story.until_gate(run_id, "crm-pool")
+        await asyncio.sleep(2)
+        browser = await playwright.chromium.launch(executable_path=_CHROMIUM, args=_FLAGS)
+        await _telegram(browser, stack, folder)
+        await _temporal_ui(browser, world.run_url(run_id), gate, folder)
+        await browser.close()
+
+
+async def _telegram(browser: Browser, stack: Stack, folder: Path) -> None:
+    page = await browser.new_page(viewport={"width": 1100, "height": 1000})
+    await page.goto(f"{stack.links['Telegram']}?user={VERA}")
+    await page.wait_for_timeout(2000)
+    await page.screenshot(path=folder / "telegram.png")
+
+
+async def _temporal_ui(browser: Browser, url: str, gate: Gate, folder: Path) -> None:
+    page = await browser.new_page(viewport={"width": 1500, "height": 1500})
+    await page.goto(url)
+    await page.get_by_text("User Metadata").first.click()
+    await page.frame_locator("iframe").first.get_by_text(gate.evidence).first.wait_for()
+    await page.wait_for_timeout(1000)
+    await page.screenshot(path=folder / "temporal-ui.png")
+
+
+def main() -> None:
+    """Take the pictures into the folder named on the command line."""
+    folder = Path(sys.argv[1])
+    folder.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory() as directory:
+        stack = Stack(Path(directory), Ports.pick(), engine=find_engine(), prometheus=find_prometheus())
+        try:
+            stack.start()
+            asyncio.run(take(stack, folder))
+        finally:
+            stack.stop()
+
+
+if __name__ == "__main__":
+    main()

@@ -15,6 +15,7 @@ T = TypeVar("T")
 ANNA, BORIS, VERA, GLEB, STRANGER = 1001, 1002, 1003, 1004, 1999
 NAMES = {ANNA: "anna", BORIS: "boris", VERA: "vera", GLEB: "gleb", STRANGER: "mallory"}
 SURGE = 3
+CALM_P95_SECONDS = 1.0
 # How long anything the story waits for may take before the demo says that it failed.
 PATIENCE_SECONDS = 90.0
 INTERACTIVE_PATIENCE_SECONDS = 3600.0
@@ -31,6 +32,7 @@ class Story:
         """Play on this world; an interactive story leaves the chat and the buttons to you."""
         self.world, self.screen, self.interactive = world, screen, interactive
         self.facts = Facts()
+        self._told: set[str] = set()
         self._patience = INTERACTIVE_PATIENCE_SECONDS if interactive else PATIENCE_SECONDS
 
     async def play(self) -> None:
@@ -100,7 +102,7 @@ class Story:
         self.screen.enter("stage 3 carries a mistake: the canary meets it first")
         before = await self.world.config()
         gate = await self.approve_in_telegram(run_id, "escalation-order", GLEB, taps=2)
-        view = await self._until_state(run_id, RunState.ROLLED_BACK, watch=True)
+        view = await self._until_state(run_id, RunState.ROLLED_BACK)
         verdict = view.verdict
         seen = (
             f"risk {verdict.risk} at {verdict.share_percent} %: {verdict.reason}" if verdict else "no verdict"
@@ -114,14 +116,21 @@ class Story:
         self.facts.check(
             "the rollback is proven at the target",
             holds=same and "verified" in view.headline,
-            seen=view.headline,
+            seen=view.headline[view.headline.find("Undone") :],
         )
 
     async def _good_variant(self) -> None:
+        self.screen.enter("the people wait until the pod that carried the mistake is well again")
+        await self._until_numbers(
+            "the system is calm again",
+            lambda now: _number(now, "latency_p95_s") < CALM_P95_SECONDS and _number(now, "errors_percent") < 1,
+            settle_seconds=12,
+        )
+        self.screen.say("metrics", self._read_out("latency_p95_s", "errors_percent"))
         self.screen.enter("the corrected runbook is started")
         run_id = await self.start_from_chat(ANNA, "support-surge")
         gate = await self.approve_in_telegram(run_id, "escalation-order", GLEB)
-        view = await self._until_state(run_id, RunState.PROMOTED, watch=True)
+        view = await self._until_state(run_id, RunState.PROMOTED)
         states = {s.name: str(s.state) for s in view.stages}
         self.facts.check(
             "the good variant went through; stages already in place were not asked again",
@@ -240,22 +249,17 @@ class Story:
         return await self._until(f"gate {gate.id} is decided", decided)
 
     async def _until_stage(self, run_id: str, stage: str, state: str) -> None:
-        shown: set[str] = set()
-
         async def reached() -> bool:
             view = await self._view_while_running(run_id)
-            self._tell(view, shown)
+            self._tell(view)
             return any(s.name == stage and s.state == state for s in view.stages)
 
         await self._until(f"stage {stage} is {state}", reached)
 
-    async def _until_state(self, run_id: str, state: RunState, *, watch: bool = False) -> RunView:
-        shown: set[str] = set()
-
+    async def _until_state(self, run_id: str, state: RunState) -> RunView:
         async def reached() -> RunView | None:
             view = await self.world.runs.view(run_id)
-            if watch:
-                self._tell(view, shown)
+            self._tell(view)
             if view.state.ended and view.state is not state:
                 raise StoryFailed(f"the run should be {state} but is {view.state}: {view.headline}")
             return view if view.state is state else None
@@ -270,12 +274,14 @@ class Story:
             raise StoryFailed(f"an unforeseen pause: {view.gate.question}")
         return view
 
-    def _tell(self, view: RunView, shown: set[str]) -> None:
+    def _tell(self, view: RunView) -> None:
+        """Say what is new in a run's timeline and worth a line here."""
         for line in view.log:
-            key = f"{line.at}{line.text}"
-            if key not in shown and ("verdict" in line.text or "undo" in line.text or "promoted" in line.text):
+            key = f"{view.run_id}{line.at}{line.text}"
+            worth = any(word in line.text for word in ("verdict", "undo", "promoted", "rolling back"))
+            if worth and key not in self._told:
                 self.screen.say("holdfast", line.text)
-            shown.add(key)
+            self._told.add(key)
 
     async def _until_numbers(
         self,

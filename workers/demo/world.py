@@ -108,7 +108,7 @@ class World:
         )  # the page that the browser has open; its cookie is sent back as a header
         headers = {
             "Content-Type": "text/plain;charset=UTF-8",
-            "X-CSRF-TOKEN": self._http.cookies.get("_csrf", ""),
+            "X-CSRF-TOKEN": self._http.cookies.get("_csrf") or "",
         }
         return _checked(await self._http.post(url, content=json.dumps({"request": request}), headers=headers))
 

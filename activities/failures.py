@@ -1,6 +1,6 @@
 """How our errors become Temporal failures: what is retried, and what a person must look at."""
 
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 from datetime import timedelta
 
@@ -10,7 +10,7 @@ from holdfast.domain.errors import ChatUnavailable, HoldfastError, Unavailable
 
 
 @contextmanager
-def as_failures() -> Iterator[None]:
+def as_failures() -> Generator[None]:
     """Turn Holdfast's errors into `ApplicationError`s: `Unavailable` is retried, everything else is final."""
     try:
         yield

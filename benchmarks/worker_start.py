@@ -1,7 +1,7 @@
 """How long a worker process takes from its start to its first finished workflow task.
 
-A run is started first and waits; then the process is started as `holdfast worker` does it. Prints a table and, as
-its last line, one JSON object; the reference is the two seconds that an operator is promised.
+A run is started first and waits; then the process is started as `holdfast worker` does it. Prints a table and,
+as its last line, one JSON object; the reference is the two seconds that an operator is promised.
 """
 
 import asyncio
@@ -49,7 +49,7 @@ async def start_seconds(client: Client, address: str) -> float:
     )
     environment = {**os.environ, "HOLDFAST_TEMPORAL_ADDRESS": address}
     began = datetime.now(UTC)
-    process = subprocess.Popen(
+    process = subprocess.Popen(  # noqa: ASYNC220  nothing else waits meanwhile
         [sys.executable, "-m", "workers.cli", "worker"],
         env=environment,
         stdout=subprocess.DEVNULL,

@@ -5,7 +5,7 @@ import logging
 import os
 import signal
 import sys
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
 from importlib import import_module
 
@@ -62,7 +62,7 @@ def _settings() -> Settings:
 
 
 @asynccontextmanager
-async def _run_control(settings: Settings) -> AsyncIterator[RunControl]:
+async def _run_control(settings: Settings) -> AsyncGenerator[RunControl]:
     yield wiring.runs(settings)
 
 

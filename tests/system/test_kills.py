@@ -97,7 +97,9 @@ class Rehearsal:
 
         async def reached() -> bool:
             view = await self.view(run_id)
-            assert view is None or not view.state.ended or view.state == "promoted", view
+            if view is not None:
+                assert not view.state.ended or view.state == "promoted", view
+                assert view.gate is None or "-at-" not in view.gate.id, view.gate
             return view is not None and any(s.name == stage and s.state == "promoted" for s in view.stages)
 
         await eventually(reached, seconds=90, every=0.3)

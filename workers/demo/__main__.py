@@ -33,13 +33,18 @@ Exits with 0 only if all of it happened.
 def main() -> int:
     """Run the demo; return its exit code."""
     arguments = _parser().parse_args()
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    signal.signal(signal.SIGTERM, _leave)
     directory = Path(tempfile.mkdtemp(prefix="holdfast-demo-"))
     try:
         return _play(directory, interactive=arguments.interactive, keep=arguments.keep)
     except KeyboardInterrupt:
         print("\nstopped; everything that was started is stopped too")  # noqa: T201  a person reads it
         return 130
+
+
+def _leave(_number: int, _frame: object) -> None:
+    """End as Ctrl-C does: everything that was started is stopped."""
+    raise KeyboardInterrupt
 
 
 def _play(directory: Path, *, interactive: bool, keep: bool) -> int:

@@ -1,6 +1,6 @@
 """Runs as Temporal workflows: the one way in which the bot and the command line reach them."""
 
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from datetime import timedelta
 from typing import Any
@@ -70,7 +70,7 @@ class TemporalRuns:
         async with self._engine() as client:
             handle = client.get_workflow_handle(run_id)
             try:
-                reply: DecisionReply = await handle.execute_update(
+                reply: DecisionReply = await handle.execute_update(  # pyright: ignore[reportUnknownMemberType]  the SDK's own overloads
                     "decide",
                     decision,
                     id=decision.id or None,
@@ -128,7 +128,7 @@ class TemporalRuns:
         return report
 
     @asynccontextmanager
-    async def _engine(self) -> AsyncIterator[Client]:
+    async def _engine(self) -> AsyncGenerator[Client]:
         """Lend the client; say in one way that the server does not answer."""
         try:
             if self._client is None:
@@ -159,7 +159,7 @@ async def _leave_signal(handle: WorkflowHandle[Any, Any], decision: Decision) ->
 
 def _refusal(error: WorkflowUpdateFailedError) -> Exception:
     cause = error.cause
-    if isinstance(cause, ApplicationError) and cause.type in set(Answer):
+    if isinstance(cause, ApplicationError) and cause.type and cause.type in set(Answer):
         return DecisionRefused(cause.type, cause.message)
     if isinstance(cause, ApplicationError) and cause.type == "AcceptedUpdateCompletedWorkflow":
         return DecisionRefused(Answer.ALREADY_DECIDED, "The run has ended; nothing is asked any more.")

@@ -60,11 +60,21 @@ class Board:
             view.revision += 1
             self._list_state()
 
+    def end(self, state: RunState, headline: str) -> RunState:
+        """Show how the run ended, call people's attention to it, and return that state."""
+        ending = f"{state.capitalize()}: {headline}"
+        self.show(state, headline, say=ending, ping=ending)
+        return state
+
+    def line(self, stage: str) -> StageView:
+        """Return the plan's line of this stage."""
+        return next(s for s in self.view.stages if s.name == stage)
+
     def _list_state(self) -> None:
         """Let the run list filter by state; passing states are left out, each costs the server milliseconds."""
         if self.view.state is not self._listed_state:
             self._listed_state = self.view.state
-            workflow.upsert_search_attributes(
+            workflow.upsert_search_attributes(  # pyright: ignore[reportUnknownMemberType]  the SDK's own union
                 [
                     STATE_ATTRIBUTE.value_set(str(self.view.state)),
                     RUNBOOK_ATTRIBUTE.value_set(self.view.runbook),

@@ -1,6 +1,6 @@
 """What a rollout asks people, and what follows from each answer: the texts of its gates."""
 
-from typing import Any
+from typing import Any, cast
 
 from temporalio import workflow
 
@@ -96,7 +96,8 @@ def sender(message: Any) -> str:
     """Name who sent a decision, as far as the message says."""
     if not isinstance(message, dict):
         return "somebody"
-    return f"{message.get('by', 'somebody')} via {message.get('channel', 'temporal-ui')}"
+    said = cast("dict[str, Any]", message)
+    return f"{said.get('by', 'somebody')} via {said.get('channel', 'temporal-ui')}"
 
 
 def _settings(values: dict[str, Any]) -> str:

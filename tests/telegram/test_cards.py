@@ -116,12 +116,12 @@ def test_without_an_open_gate_there_are_no_buttons_and_the_last_decision_is_told
     assert "Last decision: gate '1-rate' is approved: pavel said approve via telegram" in card.plain
 
 
-def test_the_approval_is_red_while_a_metric_is_red() -> None:
+def test_the_approval_is_red_while_the_verdict_is_against_going_on() -> None:
     view = a_view()
     assert view.verdict
     styles = []
-    for level in ("red", "yellow"):
-        view.verdict.lines[1].level = level
+    for outcome in ("pause", "continue"):
+        view.verdict.outcome = outcome
         keyboard = render(view).keyboard
         assert keyboard
         styles.append([button.style for button in keyboard.inline_keyboard[0]])

@@ -11,7 +11,6 @@ from pathlib import Path
 
 from playwright.async_api import Browser, async_playwright
 
-from holdfast.domain.gates import Gate
 from workers.demo.screen import Screen
 from workers.demo.stack import NORMAL_RATE, Ports, Stack
 from workers.demo.story import ANNA, BORIS, SURGE, VERA, Story
@@ -38,26 +37,26 @@ async def take(stack: Stack, folder: Path) -> None:
         await asyncio.sleep(_SICK_SECONDS)
         run_id = await story.start_from_chat(ANNA, "support-surge")
         await story.approve_in_telegram(run_id, "bot-rate-limit", BORIS)
-        gate = await story.until_gate(run_id, "crm-pool")
+        await story.until_gate(run_id, "crm-pool")
         await asyncio.sleep(2)
         browser = await playwright.chromium.launch(executable_path=_CHROMIUM, args=_FLAGS)
         await _telegram(browser, stack, folder)
-        await _temporal_ui(browser, world.run_url(run_id), gate, folder)
+        await _temporal_ui(browser, world.run_url(run_id), folder)
         await browser.close()
 
 
 async def _telegram(browser: Browser, stack: Stack, folder: Path) -> None:
-    page = await browser.new_page(viewport={"width": 1100, "height": 1000})
-    await page.goto(f"{stack.links['Telegram']}?user={VERA}")
+    page = await browser.new_page(viewport={"width": 1100, "height": 1400})
+    await page.goto(stack.chat_page(VERA))
     await page.wait_for_timeout(2000)
     await page.screenshot(path=folder / "telegram.png")
 
 
-async def _temporal_ui(browser: Browser, url: str, gate: Gate, folder: Path) -> None:
+async def _temporal_ui(browser: Browser, url: str, folder: Path) -> None:
     page = await browser.new_page(viewport={"width": 1500, "height": 1500})
     await page.goto(url)
     await page.get_by_text("User Metadata").first.click()
-    await page.frame_locator("iframe").first.get_by_text(gate.evidence).first.wait_for()
+    await page.frame_locator("iframe").last.get_by_text("WAITING FOR A DECISION").first.wait_for()
     await page.wait_for_timeout(1000)
     await page.screenshot(path=folder / "temporal-ui.png")
 

@@ -16,6 +16,7 @@ BOT_TOKEN = "4242:DEMO-TOKEN"  # noqa: S105  of the stand-in, good for nothing e
 CHAT_ID = -1001
 CRM_PATH = "rest/1/SECRET"
 NORMAL_RATE = 22.0
+FIRST_USER = 1001
 
 
 @dataclass(frozen=True)
@@ -79,9 +80,13 @@ class Stack:
         p = self.ports
         return {
             "Temporal UI": f"http://127.0.0.1:{p.ui}/namespaces/default/workflows",
-            "Telegram": f"http://127.0.0.1:{p.telegram}/",
+            "Telegram": self.chat_page(FIRST_USER),
             "Prometheus": f"http://127.0.0.1:{p.prometheus}/graph",
         }
+
+    def chat_page(self, user: int) -> str:
+        """Return the address of the incidents chat as that person sees it."""
+        return f"http://127.0.0.1:{self.ports.telegram}/?user={user}&chat={CHAT_ID}"
 
     @property
     def environment(self) -> dict[str, str]:
@@ -216,4 +221,6 @@ class Stack:
             "title": "Incidents",
             "members": [u["id"] for u in users],
         }
-        (self.directory / "chats.yaml").write_text(yaml.safe_dump({"users": users, "chats": [chat]}))
+        bot = {"id": int(BOT_TOKEN.partition(":")[0]), "first_name": "Holdfast", "username": "holdfast_bot"}
+        world = {"users": users, "chats": [chat], "bots": [bot]}
+        (self.directory / "chats.yaml").write_text(yaml.safe_dump(world))

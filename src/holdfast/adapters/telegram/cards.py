@@ -250,6 +250,6 @@ def _keyboard(view: RunView) -> InlineKeyboardMarkup | None:
 
 
 def _styles(view: RunView) -> tuple[str | None, str | None]:
-    """Colour the approval red while a number is red, so that a thumb does not find it by habit."""
-    red = view.verdict is not None and any(line.level == "red" for line in view.verdict.lines)
-    return ("danger", None) if red else (None, None)
+    """Colour the approval red while the verdict is against going on, so that no thumb finds it by habit."""
+    against = view.verdict is not None and view.verdict.outcome != "continue"
+    return ("danger", None) if against else (None, None)

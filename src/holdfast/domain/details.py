@@ -1,17 +1,7 @@
 """The run's page in the Temporal UI: Markdown for somebody who has never seen it before."""
 
 from holdfast.domain.gates import Gate, outcome_of
-from holdfast.domain.view import RunView, StageState, StageView, VerdictView
-
-_MARKS = {
-    StageState.AHEAD: "▫️",
-    StageState.CURRENT: "▶️",
-    StageState.PROMOTED: "✅",
-    StageState.IN_PLACE: "☑️",
-    StageState.ROLLED_BACK: "↩️",
-    StageState.REJECTED: "⛔",
-    StageState.FAILED: "❌",
-}
+from holdfast.domain.view import RunView, StageView, VerdictView
 
 
 def details(view: RunView) -> str:
@@ -55,7 +45,7 @@ def _gate(gate: Gate, run_id: str) -> list[str]:
 
 
 def _plan(view: RunView) -> str:
-    rows = [f"| {_MARKS[s.state]} | {s.title} | `{s.change}` | {_standing(s)} |" for s in view.stages]
+    rows = [f"| {s.state.mark} | {s.title} | `{s.change}` | {_standing(s)} |" for s in view.stages]
     head = (
         f"### {view.title}\nRunbook `{view.runbook}` ({view.digest or 'not read yet'}), pace `{view.pace}`, "
         f"started by {view.requested_by} at {view.started_at:%Y-%m-%d %H:%M:%S} UTC"

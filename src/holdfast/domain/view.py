@@ -40,6 +40,22 @@ class StageState(StrEnum):
     REJECTED = "rejected"
     FAILED = "failed"
 
+    @property
+    def mark(self) -> str:
+        """The sign that stands for it wherever there is little room."""
+        return _STAGE_MARKS[self]
+
+
+_STAGE_MARKS = {
+    StageState.AHEAD: "▫️",
+    StageState.CURRENT: "▶️",
+    StageState.PROMOTED: "✅",
+    StageState.IN_PLACE: "☑️",
+    StageState.ROLLED_BACK: "↩️",
+    StageState.REJECTED: "⛔",
+    StageState.FAILED: "❌",
+}
+
 
 class StageView(BaseModel):
     """One line of the plan."""

@@ -29,15 +29,6 @@ _STATE_EMOJI = {
     RunState.STOPPED: "⏹️",
     RunState.FAILED: "❌",
 }
-_STAGE_MARKS = {
-    StageState.AHEAD: "▫️",
-    StageState.CURRENT: "▶️",
-    StageState.PROMOTED: "✅",
-    StageState.IN_PLACE: "☑️",
-    StageState.ROLLED_BACK: "↩️",
-    StageState.REJECTED: "⛔",
-    StageState.FAILED: "❌",
-}
 _CALLBACK_LETTERS = {Choice.APPROVE: "a", Choice.REJECT: "r"}
 _CALLBACK_BYTES = 64
 _LABEL_UNITS = 40
@@ -193,7 +184,7 @@ def _stage(stage: StageView) -> Text:
     state = "" if told_by_mark else f" · {stage.state}"
     title = clip(stage.title or stage.name, 100)
     shown = _marked(Bold if stage.state is StageState.CURRENT else Text, title)
-    return Text(f"{_STAGE_MARKS[stage.state]} ", shown, state, share)
+    return Text(f"{stage.state.mark} ", shown, state, share)
 
 
 def _undone(journal: list[JournalEntry]) -> list[Text]:

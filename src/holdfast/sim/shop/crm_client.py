@@ -1,0 +1,106 @@
+"""The shop's own connection to the CRM: one TCP connection each, kept between requests, never retried."""
+
+import asyncio
+import time
+from typing import Any
+
+import aiohttp
+
+from holdfast.sim.shop.metrics import SideMetrics
+
+_OK, _TOO_MANY, _BUSY = 200, 429, 503
+_NEVER_SECONDS = 24 * 3600.0
+
+
+class CrmFailure(Exception):
+    """The CRM did not do what it was asked, or nobody knows whether it did."""
+
+
+class CrmNotFound(CrmFailure):
+    """The CRM has no such item."""
+
+
+class CrmBusy(CrmFailure):
+    """One of the CRM's own limits refused the call."""
+
+
+class StaleConnection(CrmFailure):
+    """A connection that was kept idle turned out to be dead; whether the CRM saw the call is not known."""
+
+
+class CrmConnection:
+    """One connection; opened by the first call.
+
+    Args:
+        webhook_url: base address with the secret, without a slash at the end.
+        timeout_seconds: how long a call may take.
+    """
+
+    def __init__(self, webhook_url: str, timeout_seconds: float) -> None:
+        self.broken = False
+        self.idle_since = 0.0
+        self._used = False
+        self._url = webhook_url
+        self._session = aiohttp.ClientSession(
+            connector=aiohttp.TCPConnector(limit=1, keepalive_timeout=_NEVER_SECONDS),
+            cookie_jar=aiohttp.DummyCookieJar(),
+            timeout=aiohttp.ClientTimeout(total=timeout_seconds),
+        )
+
+    async def close(self) -> None:
+        """Close the connection."""
+        await self._session.close()
+
+    async def call(self, method: str, params: dict[str, Any]) -> Any:
+        """Call a method of the CRM and return its `result`.
+
+        Raises:
+            CrmFailure: one of its kinds; after any but a refusal the connection is broken.
+        """
+        try:
+            status, body = await self._post(method, params)
+        except (aiohttp.ServerDisconnectedError, aiohttp.ClientOSError) as error:
+            self.broken = True
+            kind = StaleConnection if self._used else CrmFailure
+            raise kind(f"{method}: the connection broke ({type(error).__name__})") from error
+        except (aiohttp.ClientError, TimeoutError, ValueError) as error:
+            self.broken = True
+            raise CrmFailure(f"{method}: {type(error).__name__}") from error
+        except asyncio.CancelledError:
+            self.broken = True  # the answer is still under way
+            raise
+        self._used = True
+        return _result(method, status, body)
+
+    async def _post(self, method: str, params: dict[str, Any]) -> tuple[int, dict[str, Any]]:
+        async with self._session.post(f"{self._url}/{method}", json=params) as response:
+            return response.status, await response.json()
+
+
+class CrmSession:
+    """A leased connection whose calls count for one side."""
+
+    def __init__(self, connection: CrmConnection, metrics: SideMetrics) -> None:
+        self._connection = connection
+        self._metrics = metrics
+
+    async def call(self, method: str, params: dict[str, Any]) -> Any:
+        """Call a method, measure the time on the wire; errors as for `CrmConnection.call`."""
+        began = time.perf_counter()
+        try:
+            return await self._connection.call(method, params)
+        except StaleConnection:
+            self._metrics.stale_connections.inc()
+            raise
+        finally:
+            self._metrics.crm_call(method, time.perf_counter() - began)
+
+
+def _result(method: str, status: int, body: dict[str, Any]) -> Any:
+    if status == _OK and "error" not in body:
+        return body["result"]
+    code = str(body.get("error", ""))
+    message = f"{method}: {status} {code}"
+    if code == "NOT_FOUND":
+        raise CrmNotFound(message)
+    raise (CrmBusy if status in (_TOO_MANY, _BUSY) else CrmFailure)(message)

@@ -1,0 +1,49 @@
+"""Puts the shop together."""
+
+import asyncio
+import contextlib
+import random
+from collections.abc import AsyncGenerator
+
+from aiohttp import web
+from prometheus_client import CollectorRegistry
+
+from holdfast.sim.serving import add_monitoring
+from holdfast.sim.shop.config_api import ConfigApi
+from holdfast.sim.shop.configuration import Configuration
+from holdfast.sim.shop.contexts import Contexts
+from holdfast.sim.shop.customer_api import CustomerApi
+from holdfast.sim.shop.fleet import Fleet
+from holdfast.sim.shop.metrics import ShopMetrics
+from holdfast.sim.shop.workload import Workload
+
+
+def build(
+    crm_url: str, configuration: Configuration, *, workload: Workload | None = None, seed: int = 1
+) -> web.Application:
+    """Make the application of one shop; serve it with `notice_disconnects`, for customers who leave.
+
+    Args:
+        crm_url: webhook address of the CRM, with its secret.
+        configuration: what `/config` shows and changes.
+        workload: how the work inside goes; the usual if None.
+        seed: of the shop's chances.
+    """
+    workload = workload or Workload()
+    registry = CollectorRegistry()
+    fleet = Fleet(crm_url.rstrip("/"), ShopMetrics(registry), workload, seed=seed)
+    configuration.listen(fleet.configure)
+
+    async def fleet_at_work(_: web.Application) -> AsyncGenerator[None]:
+        work = asyncio.ensure_future(fleet.run())
+        yield
+        work.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await work
+
+    app = web.Application()
+    app.cleanup_ctx.append(fleet_at_work)
+    CustomerApi(fleet, Contexts(workload, random.Random(seed))).add_routes(app)
+    ConfigApi(configuration).add_routes(app)
+    add_monitoring(app, registry)
+    return app

@@ -89,7 +89,7 @@ async def test_the_details_say_where_the_run_stands_and_what_to_paste(
     run = await house.start(house.write())
     gate = await run.gate()
     await opened(page, ui, run)
-    frame = page.frame_locator("iframe").first
+    frame = page.frame_locator("iframe").last
     await expect(frame.get_by_text("WAITING FOR A DECISION")).to_be_visible()
     await expect(frame.locator("pre")).to_contain_text(f'"evidence": "{gate.evidence}"')
     await expect(frame.get_by_text("Widen the pool")).to_be_visible()
@@ -103,7 +103,7 @@ async def test_what_the_details_show_can_be_pasted_as_an_update_and_the_run_goes
     run = await house.start(house.write())
     await run.gate()
     await opened(page, ui, run)
-    pasted = await page.frame_locator("iframe").first.locator("pre").inner_text()
+    pasted = await page.frame_locator("iframe").last.locator("pre").inner_text()
     await send(page, "an Update", pasted)
     assert (await run.gate(lambda g: g.id == "2-pool")).id == "2-pool"
     assert (await run.view()).closed_gates[0].decisions[0].channel == "temporal-ui"
@@ -148,7 +148,7 @@ async def test_a_wrong_signal_wedges_nothing_and_is_named_in_the_timeline(
 
     await eventually(told)
     await page.reload()  # the page shows details as of when it was opened
-    frame = page.frame_locator("iframe").first
+    frame = page.frame_locator("iframe").last
     await expect(frame.get_by_text("a signalled decision did not count").first).to_be_visible()
     await run.answer()
     await run.gate(lambda g: g.id == "2-pool")

@@ -10,6 +10,7 @@ import uvloop
 from aiohttp import web
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, ProcessCollector, generate_latest
 
+_LAST_PORT = 65535
 _NEVER_SECONDS = 24 * 3600.0
 
 
@@ -72,6 +73,8 @@ def run(
             sys.stderr.write(f"{name} listens on {url}\n")
             await stop.wait()
 
+    if not 0 <= port <= _LAST_PORT:
+        sys.exit(f"{name} cannot listen on port {port}: ports go up to {_LAST_PORT}")
     try:
         uvloop.run(main())
     except (OSError, OverflowError) as error:

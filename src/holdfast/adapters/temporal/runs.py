@@ -82,6 +82,8 @@ class TemporalRuns:
             except WorkflowUpdateRPCTimeoutOrCancelledError:
                 return await _leave_signal(handle, decision)
             except RPCError as error:
+                if error.status in _NO_WORKER:
+                    return await _leave_signal(handle, decision)
                 raise _gone(run_id, error) from error
         return reply
 
@@ -137,15 +139,19 @@ class TemporalRuns:
         except RuntimeError as error:  # what the SDK raises when it cannot connect
             raise self._unavailable() from error
         except RPCError as error:
-            if error.status in _SILENCE:
-                raise self._unavailable() from error
-            raise
+            raise self._unavailable(error) from error
 
-    def _unavailable(self) -> EngineUnavailable:
-        return EngineUnavailable(f"the Temporal server at {self._address} does not answer")
+    def _unavailable(self, error: RPCError | None = None) -> EngineUnavailable:
+        if error is None or error.status in _SILENCE:
+            return EngineUnavailable(f"the Temporal server at {self._address} does not answer")
+        if error.status in _NO_WORKER:
+            return EngineUnavailable("no worker is up to answer; start one with 'holdfast worker'")
+        return EngineUnavailable(f"the Temporal server at {self._address} cannot do it: {error.message}")
 
 
 _SILENCE = {RPCStatusCode.UNAVAILABLE, RPCStatusCode.DEADLINE_EXCEEDED, RPCStatusCode.CANCELLED}
+# How the server puts it that nobody polls the run's task queue.
+_NO_WORKER = {RPCStatusCode.FAILED_PRECONDITION}
 
 
 async def _leave_signal(handle: WorkflowHandle[Any, Any], decision: Decision) -> DecisionReply:

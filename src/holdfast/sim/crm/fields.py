@@ -1,6 +1,7 @@
 """Which fields the items of each type have."""
 
-from collections.abc import Mapping
+import math
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any
@@ -45,13 +46,26 @@ class CrmField:
             return None
         try:
             return _READERS.get(self.type, str)(value)
-        except (TypeError, ValueError) as error:
+        except (TypeError, ValueError, OverflowError) as error:
             raise RestError(
                 400, "CRM_FIELD_ERROR_VALUE_NOT_VALID", f'Invalid value for field "{name}"'
             ) from error
 
 
-_READERS = {"integer": int, "user": int, "crm_contact": int, "crm_company": int, "double": float}
+def _finite(value: Any) -> float:
+    number = float(value)
+    if not math.isfinite(number):
+        raise ValueError("JSON has no such number")
+    return number
+
+
+_READERS: Mapping[str, Callable[[Any], Any]] = {
+    "integer": int,
+    "user": int,
+    "crm_contact": int,
+    "crm_company": int,
+    "double": _finite,
+}
 
 
 def _field(kind: str, title: str, upper: str, *, read_only: bool = False) -> CrmField:

@@ -35,7 +35,7 @@ def _integer(params: Params, name: str) -> int:
         raise missing_argument(name)
     try:
         return int(params[name])
-    except (TypeError, ValueError) as error:
+    except (TypeError, ValueError, OverflowError) as error:
         raise RestError(
             400, "100", f"Invalid value {{{params[name]}}} to match with parameter {{{name}}}"
         ) from error

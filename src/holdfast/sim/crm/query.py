@@ -36,6 +36,7 @@ _COMPARISONS: Mapping[str, Callable[[Any, Any], bool]] = MappingProxyType(
     }
 )
 _NEGATED = MappingProxyType({"!": "=", "!=": "=", "!@": "@", "!%": "%", "!=%": "=%", "!%=": "=%"})
+_ORDERINGS = frozenset({">", ">=", "<", "<="})
 _SYNONYMS = MappingProxyType({"": "=", "%=": "=%"})
 
 
@@ -74,9 +75,12 @@ def _wanted(field: CrmField, name: str, prefix: str, value: Any) -> Any:
     try:
         if prefix == "@":
             return [field.read(name, one) for one in as_list(value)]
-        return field.read(name, value)
+        wanted = field.read(name, value)
     except RestError as error:
         raise invalid_argument(f"Invalid filter: field '{name}' has invalid value") from error
+    if wanted is None and prefix in _ORDERINGS:
+        raise invalid_argument(f"Invalid filter: field '{name}' has invalid value")
+    return wanted
 
 
 def ordered(fields: Fields, items: Iterable[Item], order: Any) -> list[Item]:

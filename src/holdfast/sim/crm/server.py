@@ -125,8 +125,8 @@ class RestApi:
 async def _params(request: web.Request) -> Params:
     params = parse_query(request.rel_url.raw_query_string)
     if request.content_type == "application/json":
-        text = await request.text()
         try:
+            text = await request.text()
             return params | as_object(json.loads(text) if text else {})
         except ValueError:
             return params

@@ -9,7 +9,7 @@ from typing import Any, Literal
 from holdfast.sim.tiers import CUSTOMERS, tier_of, usual_order_value
 
 Kind = Literal["faq", "ticket", "profile", "checkout"]
-MIX: Mapping[Kind, float] = MappingProxyType({"faq": 0.24, "ticket": 0.16, "profile": 0.4, "checkout": 0.2})
+MIX: Mapping[Kind, float] = MappingProxyType({"faq": 0.2, "ticket": 0.16, "profile": 0.44, "checkout": 0.2})
 
 _QUESTIONS = (
     "Where is my order, the tracking page shows nothing since Monday?",

@@ -93,6 +93,7 @@ class Desk:
         """Stop asking the CRM for values, as after a change of settings; whoever asked asks anew if need be."""
         for lookup in self._lookups:
             lookup.reschedule(asyncio.get_running_loop().time())
+        self._lookups.clear()  # one that is ending must not be rescheduled again
 
     async def run(self) -> None:
         """Let the agents work until cancelled."""

@@ -30,7 +30,10 @@ class BotGateway:
         self._rate = rate
 
     async def deliver(self, metrics: SideMetrics) -> bool:
-        """Send one message, again after each refusal, with growing pauses; False when it is given up."""
+        """Send one message, again after each refusal, with growing pauses; False when it is given up.
+
+        Each refusal counts as `429`, the last one of a message that is given up as `error`.
+        """
         pause = self._workload.first_backoff_seconds
         for attempt in range(1, self._workload.send_attempts + 1):
             await asyncio.sleep(self._workload.gateway_seconds)

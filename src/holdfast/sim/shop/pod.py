@@ -73,8 +73,9 @@ class Pod:
             PoolExhausted: none became free in time.
         """
         metrics, began = self.metrics, time.perf_counter()
+        patience = self._workload.pool_wait_seconds if wait_seconds is None else wait_seconds
         try:
-            async with self.pool.lease(wait_seconds or self._workload.pool_wait_seconds) as connection:
+            async with self.pool.lease(patience) as connection:
                 metrics.pool_wait.observe(time.perf_counter() - began)
                 yield CrmSession(connection, metrics)
         except PoolExhausted:

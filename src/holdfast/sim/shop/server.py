@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import logging
 import random
 from collections.abc import AsyncGenerator
 
@@ -16,6 +17,8 @@ from holdfast.sim.shop.customer_api import CustomerApi
 from holdfast.sim.shop.fleet import Fleet
 from holdfast.sim.shop.metrics import ShopMetrics
 from holdfast.sim.shop.workload import Workload
+
+_logger = logging.getLogger(__name__)
 
 
 def build(
@@ -36,6 +39,7 @@ def build(
 
     async def fleet_at_work(_: web.Application) -> AsyncGenerator[None]:
         work = asyncio.ensure_future(fleet.run())
+        work.add_done_callback(_say_if_failed)
         yield
         work.cancel()
         with contextlib.suppress(asyncio.CancelledError):
@@ -47,3 +51,8 @@ def build(
     ConfigApi(configuration).add_routes(app)
     add_monitoring(app, registry)
     return app
+
+
+def _say_if_failed(work: asyncio.Task[None]) -> None:
+    if not work.cancelled() and (error := work.exception()):
+        _logger.error("the agents of all pods stopped working", exc_info=error)

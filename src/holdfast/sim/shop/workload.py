@@ -29,7 +29,7 @@ class Workload:
     crm_timeout_seconds: float = 8.0
     ticket_scan_seconds: float = 0.21
     profile_render_seconds: float = 0.16
-    payment_seconds: float = 0.18
+    payment_seconds: float = 0.14
     gateway_seconds: float = 0.05
     gateway_burst: float = 4.0
     send_attempts: int = 5

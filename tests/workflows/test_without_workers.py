@@ -1,0 +1,56 @@
+"""What people are told while no worker is up: the truth, and nothing is lost."""
+
+from pathlib import Path
+
+import pytest
+import yaml
+from temporalio.client import Client
+from temporalio.common import SearchAttributeKey
+from temporalio.testing import WorkflowEnvironment
+
+from holdfast.adapters.temporal.conversion import DATA_CONVERTER
+from holdfast.adapters.temporal.runs import TemporalRuns
+from holdfast.domain.errors import EngineUnavailable
+from holdfast.domain.gates import Answer, Decision
+from holdfast.ports.runs import RolloutRequest
+from tests.fakes import eventually
+from tests.workflows.conftest import PEOPLE, Run, open_house
+from workers.engine import Engine
+from workers.settings import SEARCH_ATTRIBUTES
+from workflows.options import RUNBOOK_QUEUE
+
+
+async def test_a_decision_is_stored_while_no_worker_is_up_and_counted_when_one_is(
+    engine: Engine, tmp_path: Path
+) -> None:
+    (tmp_path / "rollout").mkdir()
+    (tmp_path / "people.yaml").write_text(yaml.safe_dump(PEOPLE))
+    async with await WorkflowEnvironment.start_local(
+        dev_server_existing_path=str(engine.path),
+        data_converter=DATA_CONVERTER,
+        search_attributes=[SearchAttributeKey.for_keyword(name) for name in SEARCH_ATTRIBUTES],
+    ) as server:
+
+        async def connect() -> Client:
+            return server.client
+
+        runs = TemporalRuns(connect, task_queue=RUNBOOK_QUEUE, address="the test server")
+        async with open_house(server.client, tmp_path) as house:
+            run = await house.start(house.write())
+            gate = await run.gate()
+
+        with pytest.raises(EngineUnavailable):
+            await runs.view(run.handle.id)
+        tap = Decision(token=gate.token, decision="approve", by="boris", channel="telegram", id="telegram:1")
+        reply = await runs.decide(run.handle.id, tap)
+        assert reply.answer is Answer.STORED
+        assert await runs.start(RolloutRequest(runbook="x", requested_by="anna"), run_id="run-later")
+
+        async with open_house(server.client, tmp_path) as house:
+            again = Run(house, run.name, run.handle)
+
+            async def decided() -> bool:
+                return bool((await again.view()).closed_gates)
+
+            await eventually(decided)
+            assert (await again.view()).closed_gates[0].decisions[0].id == "telegram:1"

@@ -29,8 +29,14 @@ _LABELS = {
     "bot_429_per_s": ("bot answered 429", "{:.1f}/s"),
     "delivered_per_s": ("messages delivered", "{:.1f}/s"),
     "gold_wait_s": ("gold escalation waits", "{:.1f} s"),
+    "escalations_waiting": ("escalations waiting", "{:.0f}"),
     "crm_p95_s": ("CRM call p95", "{:.2f} s"),
 }
+
+
+def read_out(numbers: dict[str, float | None], *names: str) -> str:
+    """Write some of the demo's numbers as one line."""
+    return ", ".join(f"{_LABELS[name][0]} {readable(name, numbers.get(name))}" for name in names)
 
 
 def readable(name: str, value: float | None) -> str:
@@ -112,8 +118,8 @@ class Screen:
             Text.assemble((f"{label} ", "dim"), (readable(name, self.numbers.get(name)), "bold"))
             for name, (label, _) in _LABELS.items()
         ]
-        for row in range(0, len(cells), 4):
-            numbers.add_row(*cells[row : row + 4])
+        for row in range(0, len(cells), 3):
+            numbers.add_row(*cells[row : row + 3])
         return Group(
             Panel(numbers, title=f"{self._clock()}  {self.phase}", title_align="left"),
             Panel(Group(*self._lines), title="who does what", title_align="left", height=_LINES + 2),

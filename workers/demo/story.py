@@ -7,7 +7,7 @@ from typing import TypeVar
 from holdfast.domain.gates import Gate
 from holdfast.domain.view import RunState, RunView
 from workers.demo.facts import Facts
-from workers.demo.screen import Screen, readable
+from workers.demo.screen import Screen, read_out, readable
 from workers.demo.stack import NORMAL_RATE
 from workers.demo.world import World
 
@@ -74,7 +74,7 @@ class Story:
             )
 
         numbers = await self._until_numbers("the system gets sick under the campaign", sick, settle_seconds=15)
-        seen = self._read_out("latency_p95_s", "bot_429_per_s", "gold_wait_s", "abandoned_per_s")
+        seen = self._read_out("latency_p95_s", "bot_429_per_s", "gold_wait_s", "escalations_waiting")
         self.screen.say("metrics", seen)
         self.facts.saw("three times the traffic makes it sick: slow, 429s, late escalations", seen)
         return numbers
@@ -312,9 +312,7 @@ class Story:
             await asyncio.sleep(0.5)
 
     def _read_out(self, *names: str) -> str:
-        return ", ".join(
-            f"{n.rsplit('_', 1)[0].replace('_', ' ')} {readable(n, self.screen.numbers.get(n))}" for n in names
-        )
+        return read_out(self.screen.numbers, *names)
 
 
 def _number(numbers: dict[str, float | None], name: str) -> float:

@@ -27,6 +27,7 @@ QUERIES = {
     "bot_429_per_s": f'sum(rate(shop_bot_sends_total{{result="429"}}{_RATE}))',
     "delivered_per_s": f"sum(rate(shop_messages_delivered_total{_RATE}))",
     "gold_wait_s": f"histogram_quantile(0.5, {_GOLD})",
+    "escalations_waiting": "sum(shop_escalations_waiting)",
     "crm_p95_s": f"histogram_quantile(0.95, sum by (le) (rate(shop_crm_call_duration_seconds_bucket{_RATE})))",
     "requests_per_s": f"sum(rate(shop_requests_total{_RATE}))",
 }

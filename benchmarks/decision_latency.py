@@ -6,7 +6,6 @@ activity begins on the worker. Prints a table and, as its last line, one JSON ob
 
 import asyncio
 import json
-import os
 import statistics
 import sys
 import tempfile
@@ -19,18 +18,14 @@ from rich.console import Console
 from rich.table import Table
 from temporalio import activity
 from temporalio.client import Client
-from temporalio.common import SearchAttributeKey
-from temporalio.testing import WorkflowEnvironment
 from temporalio.worker import Worker
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from benchmarks.bare import Bare
-from holdfast.adapters.temporal.conversion import DATA_CONVERTER
+from tests.server import start_server
 from tests.workflows.conftest import PEOPLE, House, open_house
-from workers.engine import DYNAMIC_CONFIG, dynamic_config_arguments, find_engine, server_environment
 from workers.queues import RUNNER, STICKY_TIMEOUT
-from workers.settings import SEARCH_ATTRIBUTES
 
 ROUNDS = 40
 BOUND = 1.5
@@ -70,15 +65,8 @@ async def measure(directory: Path) -> tuple[list[float], list[float]]:
         began.put_nowait(time.perf_counter())
         return 0.0
 
-    settings = dynamic_config_arguments(DYNAMIC_CONFIG)
-    os.environ.update(server_environment())
     async with (
-        await WorkflowEnvironment.start_local(
-            dev_server_existing_path=str(find_engine().path),
-            dev_server_extra_args=settings,
-            data_converter=DATA_CONVERTER,
-            search_attributes=[SearchAttributeKey.for_keyword(name) for name in SEARCH_ATTRIBUTES],
-        ) as server,
+        await start_server() as server,
         open_house(server.client, directory) as house,
         Worker(
             server.client,

@@ -17,15 +17,11 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 from temporalio.client import Client, WorkflowHandle
-from temporalio.common import SearchAttributeKey
-from temporalio.testing import WorkflowEnvironment
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from holdfast.adapters.temporal.conversion import DATA_CONVERTER
 from holdfast.ports.runs import RolloutRequest
-from workers.engine import DYNAMIC_CONFIG, dynamic_config_arguments, find_engine, server_environment
-from workers.settings import SEARCH_ATTRIBUTES
+from tests.server import start_server
 from workflows.options import RUNBOOK_QUEUE
 
 ROUNDS = 7
@@ -67,13 +63,7 @@ async def start_seconds(client: Client, address: str) -> float:
 
 async def measure() -> list[float]:
     """Return the seconds of each round."""
-    os.environ.update(server_environment())
-    async with await WorkflowEnvironment.start_local(
-        dev_server_existing_path=str(find_engine().path),
-        dev_server_extra_args=dynamic_config_arguments(DYNAMIC_CONFIG),
-        data_converter=DATA_CONVERTER,
-        search_attributes=[SearchAttributeKey.for_keyword(name) for name in SEARCH_ATTRIBUTES],
-    ) as server:
+    async with await start_server() as server:
         address = server.client.service_client.config.target_host
         return [await start_seconds(server.client, address) for _ in range(ROUNDS)]
 

@@ -7,15 +7,11 @@ from pathlib import Path
 import pytest
 import yaml
 from playwright.async_api import Page, async_playwright, expect
-from temporalio.common import SearchAttributeKey
-from temporalio.testing import WorkflowEnvironment
 
-from holdfast.adapters.temporal.conversion import DATA_CONVERTER
 from tests.fakes import eventually
+from tests.server import start_server
 from tests.workflows.conftest import PEOPLE, House, Run, open_house
-from workers.engine import DYNAMIC_CONFIG, Engine, dynamic_config_arguments
 from workers.processes import free_port
-from workers.settings import SEARCH_ATTRIBUTES
 
 CHROMIUM = os.environ.get("HOLDFAST_CHROMIUM", "/usr/bin/chromium")
 FLAGS = [
@@ -40,20 +36,13 @@ async def page() -> AsyncIterator[Page]:
 
 
 @pytest.fixture
-async def served(engine: Engine, tmp_path: Path) -> AsyncIterator[tuple[House, str]]:
+async def served(tmp_path: Path) -> AsyncIterator[tuple[House, str]]:
     """A server with its UI, workers, and the UI's address."""
     (tmp_path / "rollout").mkdir()
     (tmp_path / "people.yaml").write_text(yaml.safe_dump(PEOPLE))
     port = free_port()
     async with (
-        await WorkflowEnvironment.start_local(
-            dev_server_existing_path=str(engine.path),
-            ui=True,
-            ui_port=port,
-            dev_server_extra_args=dynamic_config_arguments(DYNAMIC_CONFIG),
-            data_converter=DATA_CONVERTER,
-            search_attributes=[SearchAttributeKey.for_keyword(name) for name in SEARCH_ATTRIBUTES],
-        ) as server,
+        await start_server(ui=True, ui_port=port) as server,
         open_house(server.client, tmp_path) as house,
     ):
         yield house, f"http://127.0.0.1:{port}"

@@ -10,13 +10,9 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 import yaml
-from temporalio.common import SearchAttributeKey
-from temporalio.testing import WorkflowEnvironment
 
-from holdfast.adapters.temporal.conversion import DATA_CONVERTER
+from tests.server import start_server
 from tests.workflows.conftest import PEOPLE, House, Run, open_house
-from workers.engine import DYNAMIC_CONFIG, dynamic_config_arguments, find_engine
-from workers.settings import SEARCH_ATTRIBUTES
 
 
 async def promoted(run: Run) -> None:
@@ -71,12 +67,7 @@ async def main(version: str) -> None:
         (Path(directory) / "rollout").mkdir()
         (Path(directory) / "people.yaml").write_text(yaml.safe_dump(PEOPLE))
         async with (
-            await WorkflowEnvironment.start_local(
-                dev_server_existing_path=str(find_engine().path),
-                dev_server_extra_args=dynamic_config_arguments(DYNAMIC_CONFIG),
-                data_converter=DATA_CONVERTER,
-                search_attributes=[SearchAttributeKey.for_keyword(name) for name in SEARCH_ATTRIBUTES],
-            ) as server,
+            await start_server() as server,
             open_house(server.client, Path(directory)) as house,
         ):
             await record(house, version, folder)

@@ -11,7 +11,7 @@ def test_a_surge_makes_the_sick_shop_slow_the_fixes_cure_it_and_a_bad_canary_sho
     with clientele() as world:
         normal = _after(world, 3)
         world.rate(SURGE)
-        sick = _after(world, 16)
+        sick = _after(world, 20)
         world.both(FIX_BOT, FIX_POOL)
         cured = _after(world, 8)
         world.side("canary", FIX_BOT, FIX_POOL, BAD_ORDER)

@@ -7,18 +7,16 @@ from pathlib import Path
 import pytest
 import yaml
 from temporalio.client import Client, WorkflowHistory
-from temporalio.common import SearchAttributeKey
-from temporalio.testing import TimeSkipper, WorkflowEnvironment
+from temporalio.testing import TimeSkipper
 from temporalio.worker import Replayer
 
 from holdfast.adapters.temporal.conversion import DATA_CONVERTER
 from holdfast.domain.errors import DecisionRefused
 from holdfast.domain.gates import Decision
+from tests.server import start_server
 from tests.workflows.conftest import PEOPLE, House, Run, open_house
-from workers.engine import Engine
 from workers.queues import RUNNER
 from workers.registry import WORKFLOWS
-from workers.settings import SEARCH_ATTRIBUTES
 from workflows.options import RUNBOOK_QUEUE
 
 HISTORIES = sorted((Path(__file__).parents[1] / "replay").glob("*/*.json"))
@@ -46,17 +44,12 @@ async def test_a_run_waits_ninety_days_for_an_approval_and_then_goes_on(house: H
 
 
 async def test_a_long_run_continues_as_new_at_a_stage_boundary_and_forgets_nothing(
-    engine: Engine, tmp_path: Path
+    tmp_path: Path,
 ) -> None:
     (tmp_path / "rollout").mkdir()
     (tmp_path / "people.yaml").write_text(yaml.safe_dump(PEOPLE))
     async with (
-        await WorkflowEnvironment.start_local(
-            dev_server_existing_path=str(engine.path),
-            dev_server_extra_args=["--dynamic-config-value", "limit.historyCount.suggestContinueAsNew=30"],
-            data_converter=DATA_CONVERTER,
-            search_attributes=[SearchAttributeKey.for_keyword(name) for name in SEARCH_ATTRIBUTES],
-        ) as server,
+        await start_server({"limit.historyCount.suggestContinueAsNew": "30"}) as server,
         open_house(server.client, tmp_path) as house,
     ):
         run = await house.start(house.write())

@@ -5,31 +5,23 @@ from pathlib import Path
 import pytest
 import yaml
 from temporalio.client import Client
-from temporalio.common import SearchAttributeKey
-from temporalio.testing import WorkflowEnvironment
 
-from holdfast.adapters.temporal.conversion import DATA_CONVERTER
 from holdfast.adapters.temporal.runs import TemporalRuns
 from holdfast.domain.errors import EngineUnavailable
 from holdfast.domain.gates import Answer, Decision
 from holdfast.ports.runs import RolloutRequest
 from tests.fakes import eventually
+from tests.server import start_server
 from tests.workflows.conftest import PEOPLE, Run, open_house
-from workers.engine import Engine
-from workers.settings import SEARCH_ATTRIBUTES
 from workflows.options import RUNBOOK_QUEUE
 
 
 async def test_a_decision_is_stored_while_no_worker_is_up_and_counted_when_one_is(
-    engine: Engine, tmp_path: Path
+    tmp_path: Path,
 ) -> None:
     (tmp_path / "rollout").mkdir()
     (tmp_path / "people.yaml").write_text(yaml.safe_dump(PEOPLE))
-    async with await WorkflowEnvironment.start_local(
-        dev_server_existing_path=str(engine.path),
-        data_converter=DATA_CONVERTER,
-        search_attributes=[SearchAttributeKey.for_keyword(name) for name in SEARCH_ATTRIBUTES],
-    ) as server:
+    async with await start_server() as server:
 
         async def connect() -> Client:
             return server.client

@@ -81,7 +81,7 @@ class Screen:
 
     def say(self, who: str, what: str) -> None:
         """Show that somebody did or saw something."""
-        line = Text(f"{self._clock()}  ")
+        line = Text(f"{self._clock()}  ", no_wrap=True, overflow="ellipsis")
         line.append(f"{who:<10}", style=_COLOURS.get(who, "cyan"))
         line.append(what)
         if self._live:

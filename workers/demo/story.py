@@ -104,9 +104,7 @@ class Story:
         gate = await self.approve_in_telegram(run_id, "escalation-order", GLEB, taps=2)
         view = await self._until_state(run_id, RunState.ROLLED_BACK)
         verdict = view.verdict
-        seen = (
-            f"risk {verdict.risk} at {verdict.share_percent} %: {verdict.reason}" if verdict else "no verdict"
-        )
+        seen = f"risk {verdict.risk} at {verdict.share_percent} % of the traffic" if verdict else "no verdict"
         automatic = not any(g.id.startswith(f"{gate.id}-at-") and g.decisions for g in view.closed_gates)
         self.facts.check(
             "the bad variant was rolled back without a person", holds=automatic and verdict, seen=seen

@@ -78,11 +78,6 @@ class Child:
         """Whether the process is there."""
         return self._process is not None and self._process.poll() is None
 
-    @property
-    def pid(self) -> int | None:
-        """The process id, while it runs."""
-        return self._process.pid if self._process is not None and self.running else None
-
     def start(self) -> None:
         """Start it in a process group of its own, so that Ctrl-C reaches us alone and we stop it in order."""
         if self.running:

@@ -136,12 +136,11 @@ class Story:
             and view.closed_gates[0].id == gate.id,
             seen=", ".join(f"{name}: {state}" for name, state in states.items()),
         )  # fmt: skip
-        numbers = await self._until_numbers(
+        await self._until_numbers(
             "gold escalations are quick again",
             lambda now: _number(now, "gold_wait_s") < 5,  # noqa: PLR2004  seconds
         )
         self.facts.saw("gold customers are answered first", self._read_out("gold_wait_s"))
-        self.screen.show(numbers)
 
     async def _every_effect_once(self) -> None:
         log = await self.world.config_log()
@@ -182,9 +181,7 @@ class Story:
                 "a stranger's tap does not count", holds=still is not None and still.id == gate.id, seen=refused
             )
         if self.interactive:
-            self.screen.say(
-                "you", f"approve gate {gate.id} as {NAMES[approver]} (Telegram page or Temporal UI)"
-            )
+            self._leave_to_you(gate, approver)
         else:
             answers = await self._press(approver, run_id, gate, taps=taps)
             for answer in answers:
@@ -199,18 +196,20 @@ class Story:
     async def _approve_in_ui(self, run_id: str, stage: str, approver: int) -> None:
         gate = await self.until_gate(run_id, stage)
         if self.interactive:
-            self.screen.say(
-                "you", f"approve gate {gate.id} as {NAMES[approver]} (Telegram page or Temporal UI)"
-            )
+            self._leave_to_you(gate, approver)
         else:
             self.screen.say(NAMES[approver], f"pastes into the Temporal UI: {' '.join(gate.example().split())}")
             await self.world.decide_in_ui(run_id, gate.example())
         view = await self._until_decided(run_id, gate)
+        if self.interactive:
+            return  # which channel you take is yours
         channel = next(g for g in view.closed_gates if g.id == gate.id).decisions[0].channel
-        wanted = "temporal-ui" if not self.interactive else channel
-        self.facts.check(
-            "one approval came through the Temporal UI", holds=channel == wanted, seen=f"{gate.id}: {channel}"
-        )
+        claim = "one approval came through the Temporal UI"
+        self.facts.check(claim, holds=channel == "temporal-ui", seen=f"{gate.id}: {channel}")
+
+    def _leave_to_you(self, gate: Gate, approver: int) -> None:
+        what = f"approve gate {gate.id} as {NAMES[approver]} (Telegram page or Temporal UI)"
+        self.screen.say("you", what)
 
     async def _press(self, user: int, run_id: str, gate: Gate, *, taps: int = 1) -> list[str]:
         """Tap Approve as soon as the chat shows the button; return what the person is told, tap by tap."""

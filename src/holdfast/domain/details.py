@@ -1,6 +1,11 @@
 """The run's page in the Temporal UI: Markdown for somebody who has never seen it before."""
 
-from holdfast.domain.gates import Gate, outcome_of
+import json
+from collections.abc import Iterator
+
+from holdfast.domain import progress
+from holdfast.domain.decisions import Choice, CodeRequest, Extension, Handover, Signed
+from holdfast.domain.gates import Gate, outcome_of, who_said
 from holdfast.domain.view import RunView, StageView, VerdictView
 
 
@@ -23,25 +28,69 @@ def details(view: RunView) -> str:
 
 
 def _gate(gate: Gate, run_id: str) -> list[str]:
-    waiting = f"{gate.missing} of {gate.quorum}" if gate.quorum > 1 else "one"
     return [
         f"### Your decision is asked\n{gate.question}",
+        *([f"**Asked again because** {gate.again_because}"] if gate.again_because else []),
         (
             f"- **{gate.approve_label}**: {gate.if_approved}\n"
             f"- **{gate.reject_label}**: {gate.if_rejected}\n"
-            f"- **Nothing done**: {gate.if_nothing}\n"
-            f"- Who may answer: {', '.join(gate.approvers)} (waits for {waiting})"
+            f"- **Nothing done**: {gate.if_nothing}"
+        ),
+        "\n".join(f"- {line}" for line in _sign_off(gate)),
+        *_settings(gate),
+        *_how(gate, run_id),
+    ]
+
+
+def _sign_off(gate: Gate) -> Iterator[str]:
+    yield f"**Sign-off** ({progress.missing(gate)}): {progress.sign_off(gate)}"
+    yield from (f"**Approved**: {who_said(decision)}" for decision in gate.approvals)
+    yield from progress.stand_ins(gate)
+    yield f"**Deadline**: {progress.deadline(gate)}"
+    if gate.mfa:
+        yield "**Each answer needs a code of your authenticator app**, which the bot asks for first."
+    yield progress.freshness(gate)
+
+
+def _settings(gate: Gate) -> list[str]:
+    plain = (" ".join(line.replace("`", "'").split()) for line in progress.settings(gate))
+    lines = [f"- `{line}`" for line in plain]
+    return ["**What would be set**\n\n" + "\n".join(lines)] if lines else []
+
+
+def _how(gate: Gate, run_id: str) -> list[str]:
+    refusal = CodeRequest(by="your-name", decision=Choice.REJECT, reason="why")
+    return [
+        (
+            "**How to answer on this page**\n\n"
+            "**1.** *More Actions* → *Send an Update* → `send_code`. Paste this with your own name, submit:"
+        ),
+        _json(by="your-name"),
+        (
+            "The bot sends JSON that is ready to paste to your private chat, to nobody else (or write `/code` "
+            f"to the bot). To refuse ask with `{refusal.model_dump_json(exclude_defaults=True)}`."
+        ),
+        "**2.** *More Actions* → *Send an Update* → `decide`. Paste the whole JSON from the bot, submit.",
+        (
+            "**While no worker is up**: *Send a Signal* → `decide` with the same JSON. It is kept until one is "
+            "up; what became of it then stands in the timeline below and in your private chat."
         ),
         (
-            "**How:** More Actions → *Send an Update* → `decide`, paste, put your name after `by`, submit. "
-            'To refuse write `"decision": "reject"`.'
-        ),
-        f"```json\n{gate.example()}\n```",
-        (
-            f"On a command line: `holdfast approve {run_id} --as YOUR-NAME`. While no worker is up, "
-            "*Send a Signal* → `decide` with the same JSON is kept until one is."
+            f"- More time ({', '.join(gate.extenders) or 'nobody'}): update `extend`, "
+            f"`{_example(Extension, gate)}`\n"
+            f"- Let somebody else answer: update `delegate`, `{_example(Handover, gate)}`\n"
+            f"- On a command line: `holdfast gate approve {run_id} --as NAME` or "
+            f"`holdfast gate reject {run_id} --as NAME --reason WHY`"
         ),
     ]
+
+
+def _json(**fields: str) -> str:
+    return f"```json\n{json.dumps(fields)}\n```"
+
+
+def _example(message: type[Signed], gate: Gate) -> str:
+    return json.dumps(json.loads(message.example) | {"gate": gate.id}, ensure_ascii=False)
 
 
 def _plan(view: RunView) -> str:

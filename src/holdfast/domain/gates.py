@@ -1,97 +1,20 @@
 """Gates: a question that only named people may answer, and the rules by which an answer counts.
 
-Pure rules. The same `refusal` is asked by every channel's decision, so Telegram, the Temporal UI and the
-command line cannot disagree about what counts.
+Pure rules. Every channel's decision is asked by the same `check`, so Telegram, the Temporal UI, the command
+line and the web page cannot disagree about what counts. Who stands for whom is in `holdfast.domain.standing`.
 """
 
-import json
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import StrEnum
-from typing import Any, Self
+from typing import Any
 
-from pydantic import BaseModel, Field, ValidationError, field_validator, model_validator
+from pydantic import BaseModel, Field
 
+from holdfast.domain.decisions import Answer, Choice, Decision, DecisionReply, Extension, Handover
 from holdfast.domain.errors import DecisionRefused
+from holdfast.domain.evidence import Evidence
 from holdfast.domain.people import People
-
-
-class Choice(StrEnum):
-    """What a person answers: go on, or not."""
-
-    APPROVE = "approve"
-    REJECT = "reject"
-
-
-_SYNONYMS = {"yes": "approve", "continue": "approve", "no": "reject", "rollback": "reject", "stop": "reject"}
-
-
-class Answer(StrEnum):
-    """What became of a decision; told to the person who took it, whatever the channel."""
-
-    ACCEPTED = "accepted"
-    WAITING_FOR_MORE = "waiting_for_more"
-    ALREADY_DECIDED = "already_decided"
-    NOT_AN_APPROVER = "not_an_approver"
-    NOT_THE_OPEN_GATE = "not_the_open_gate"
-    EVIDENCE_OUT_OF_DATE = "evidence_out_of_date"
-    UNREADABLE = "unreadable"
-    STORED = "stored"  # no worker was up: kept, and checked as soon as one is
-
-
-class Decision(BaseModel):
-    """One person's answer to one gate, bound to the evidence that the person saw.
-
-    Attributes:
-        gate: id of the gate that is answered; may be left out by a button that carries the gate's token.
-        token: the open gate's token, from a button.
-        decision: `approve` or `reject` (`yes`, `continue`, `no`, `stop`, `rollback` are understood).
-        by: short name of the person in `people.yaml`.
-        evidence: digest of what the person saw; empty means "whatever is shown now".
-        reason: free text for the record.
-        channel: where it was said, e.g. `telegram`, `temporal-ui`, `cli`.
-        id: a repeated delivery of the same decision carries the same id and counts once.
-        at: when the run recorded it; set by the run.
-    """
-
-    gate: str = ""
-    token: str = ""
-    decision: Choice
-    by: str = Field(min_length=1)
-    evidence: str = ""
-    reason: str = Field(default="", max_length=1000)
-    channel: str = "temporal-ui"
-    id: str = ""
-    at: datetime | None = None
-
-    @field_validator("decision", mode="before")
-    @classmethod
-    def _as_people_type_it(cls, value: Any) -> Any:
-        typed = str(value).strip().lower()
-        return _SYNONYMS.get(typed, typed)
-
-    @model_validator(mode="after")
-    def _names_a_gate(self) -> Self:
-        if not self.gate and not self.token:
-            raise ValueError("'gate' is missing: copy the id of the open gate")
-        return self
-
-    def answers(self, gate: "Gate") -> bool:
-        """Whether this decision is about that gate."""
-        return self.gate == gate.id if self.gate else self.token == gate.token
-
-    @field_validator("by", mode="before")
-    @classmethod
-    def _names_are_lower_case(cls, value: Any) -> Any:
-        return value.strip().lower() if isinstance(value, str) else value
-
-
-class DecisionReply(BaseModel):
-    """The true answer to a decision that counted: `accepted`, or `waiting_for_more` approvals."""
-
-    answer: Answer
-    text: str
-    gate: str
-    waiting_for: int = 0
+from holdfast.domain.signoff import DEPUTIES, Lapse, Reminders, SignOff, Slot, slots_of
 
 
 class GateState(StrEnum):
@@ -100,6 +23,8 @@ class GateState(StrEnum):
     OPEN = "open"
     APPROVED = "approved"
     REJECTED = "rejected"
+    EXPIRED = "expired"  # the deadline passed and the policy says what that means, see `Gate.on_deadline`
+    VOIDED = "voided"  # what it rested on changed; asked again as another gate
     SUPERSEDED = "superseded"
 
 
@@ -115,16 +40,59 @@ class Question(BaseModel):
     reject_label: str = "Reject"
 
 
+class Delegation(BaseModel):
+    """One person stands for another at this gate.
+
+    Attributes:
+        by: who handed over.
+        to: who may answer instead.
+        since, until: from when to when; None is open.
+    """
+
+    by: str
+    to: str
+    since: datetime | None = None
+    until: datetime | None = None
+
+    def active(self, at: datetime) -> bool:
+        """Whether it holds at that moment."""
+        return (self.since is None or self.since <= at) and (self.until is None or at < self.until)
+
+
+class Tier(BaseModel):
+    """Who may answer too from a moment on: the deputies of the others, or the named people."""
+
+    at: datetime
+    names: tuple[str, ...] = ()
+    deputies: bool = False
+
+
 class Gate(Question):
     """A request for approval.
 
     Attributes:
         id: unique within the run, readable, e.g. `2-crm-pool`.
-        approvers: short names of the people whose answers count.
+        approvers: short names of the people whose answers count from the beginning.
         quorum: how many different approvers must approve; one rejection rejects.
         evidence: digest of the plan and numbers that the question shows.
         token: opaque random text that a button carries instead of all this.
         decisions: the answers that counted so far, at most one a person.
+        execution: Temporal's id of the execution that asks; a run made by a reset asks anew.
+        slots: the approvals that are needed.
+        ordered: whether the steps are answered one after the other.
+        veto: who may reject without being an approver.
+        excluded: who started the run and may therefore not answer.
+        mfa: whether a code of the authenticator app is needed.
+        deadline, on_deadline: by when, and what it means when nobody decided.
+        warnings: when those who have not answered are warned.
+        overdue: the deadline passed, and the policy is to hold.
+        extenders: who may move the deadline.
+        tiers: who may answer too when it takes long, in the order of time.
+        basis: the evidence itself; None for what was asked before evidence was kept.
+        stale_at: when the evidence is too old to decide on.
+        again_because: what changed since the same was asked before; empty the first time.
+        revision: grows with everything that changes who is asked or until when.
+        note: why it was closed without an answer.
     """
 
     id: str
@@ -135,89 +103,213 @@ class Gate(Question):
     opened_at: datetime
     state: GateState = GateState.OPEN
     decisions: list[Decision] = Field(default_factory=list[Decision])
+    execution: str = ""
+    slots: tuple[Slot, ...] = ()
+    ordered: bool = True
+    veto: tuple[str, ...] = ()
+    excluded: str = ""
+    mfa: bool = False
+    deadline: datetime | None = None
+    on_deadline: Lapse = Lapse.HOLD
+    warnings: tuple[timedelta, ...] = ()
+    overdue: bool = False
+    extenders: tuple[str, ...] = ()
+    delegations: list[Delegation] = Field(default_factory=list[Delegation])
+    tiers: tuple[Tier, ...] = ()
+    remind: Reminders = Reminders()
+    call_tiers_every: timedelta | None = None
+    basis: Evidence | None = None
+    stale_at: datetime | None = None
+    again_because: str = ""
+    revision: int = 0
+    closed_at: datetime | None = None
+    note: str = ""
+
+    @property
+    def approvals(self) -> list[Decision]:
+        """The approvals that counted, in their order."""
+        return [d for d in self.decisions if d.decision is Choice.APPROVE]
+
+    @property
+    def needed(self) -> int:
+        """How many approvals there must be in all."""
+        return len(self.slots) or self.quorum
 
     @property
     def missing(self) -> int:
         """How many more approvals the gate needs."""
-        return max(0, self.quorum - sum(d.decision is Choice.APPROVE for d in self.decisions))
+        return max(0, self.needed - len(self.approvals))
 
-    def example(self) -> str:
-        """Return the exact JSON that an approver pastes into the Temporal UI."""
-        decision = {"gate": self.id, "decision": "approve", "by": self.approvers[0], "evidence": self.evidence}
-        return json.dumps(decision, indent=1)
+    @property
+    def step(self) -> int:
+        """The step that is being answered, from 0; the last one when none is left."""
+        steps = sorted({slot.step for slot in self.slots}) or [0]
+        return next((s for s in steps if len(self.votes_in(s)) < len(self.slots_of(s))), steps[-1])
 
+    def slots_of(self, step: int) -> list[Slot]:
+        """The approvals that this step needs."""
+        return [slot for slot in self.slots if slot.step == step]
 
-def parse_decision(message: Any) -> Decision:
-    """Read a decision from any JSON a person may have typed.
+    def votes_in(self, step: int) -> list[Decision]:
+        """The approvals that counted for this step."""
+        return [d for d in self.approvals if d.step == step]
 
-    Raises:
-        DecisionRefused: the text says what is missing or wrong, field by field.
-    """
-    if not isinstance(message, dict):
-        raise DecisionRefused(
-            Answer.UNREADABLE,
-            'A decision is a JSON object such as {"gate": "…", "decision": "approve", "by": "your-name"}; '
-            "copy the one shown in the run's details.",
-        )
-    try:
-        return Decision.model_validate(message)
-    except ValidationError as error:
-        problems = "; ".join(f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors())
-        raise DecisionRefused(
-            Answer.UNREADABLE,
-            f"The decision was not understood ({problems}). Copy the JSON in the run's details.",
-        ) from None
+    @property
+    def goes_on(self) -> bool:
+        """Whether what was asked may be done."""
+        lapsed = self.state is GateState.EXPIRED and self.on_deadline is Lapse.PROCEED
+        return self.state is GateState.APPROVED or lapsed
 
 
-def check(decision: Decision, gate: Gate | None, *, closed: list[Gate], people: People) -> None:
-    """Check a decision against the gate that is open now; it does not change anything.
+def open_gate(
+    gate_id: str,
+    policy: SignOff,
+    question: Question,
+    evidence: Evidence,
+    *,
+    people: People,
+    token: str,
+    now: datetime,
+    requester: str = "",
+    mfa: bool = False,
+    execution: str = "",
+) -> Gate:
+    """Return a new open gate.
 
     Args:
-        decision: what arrived.
-        gate: the gate that is open, or None.
-        closed: gates that were open earlier in this run, to tell "already decided" from "never heard of".
-        people: who is who, as of the start of the run.
+        gate_id: unique within the run.
+        policy: who must approve, by when; its `mfa` counts before the argument.
+        question: what is asked.
+        evidence: what it rests on.
+        people: who is who in this run.
+        token: random, for buttons.
+        now: the moment of asking.
+        requester: who started the run.
+        mfa: whether decisions need a code of the authenticator app where the policy does not say.
+        execution: see `Gate.execution`.
+    """
+    slots = slots_of(policy, people, requester=requester)
+    able = dict.fromkeys(name for slot in slots for name in slot.holders)
+    deadline = policy.deadline
+    return Gate(
+        id=gate_id,
+        approvers=tuple(able),
+        quorum=max(1, len(slots)),
+        evidence=evidence.digest,
+        token=token,
+        opened_at=now,
+        execution=execution,
+        slots=slots,
+        ordered=policy.order == "in_order",
+        veto=tuple(p.name for p in people.holding(policy.veto)),
+        excluded="" if policy.requester_may_approve else requester,
+        mfa=policy.mfa == "required" if policy.mfa else mfa,
+        deadline=now + deadline.after if deadline else None,
+        on_deadline=deadline.then if deadline else Lapse.HOLD,
+        warnings=deadline.warn_before if deadline else (),
+        extenders=tuple(p.name for p in people.holding(policy.may_extend)) or tuple(able),
+        tiers=tuple(_tiers(policy, people, now)),
+        remind=policy.remind,
+        call_tiers_every=policy.escalate_every,
+        basis=evidence,
+        stale_at=evidence.taken_at + policy.evidence_max_age if policy.evidence_max_age else None,
+        **question.model_dump(),
+    )
+
+
+def _tiers(policy: SignOff, people: People, now: datetime) -> list[Tier]:
+    return [
+        Tier(
+            at=now + escalation.after,
+            names=tuple(p.name for p in people.holding(escalation.listed)),
+            deputies=escalation.to == DEPUTIES,
+        )
+        for escalation in policy.escalate
+    ]
+
+
+def check_open(
+    said: Decision | Extension | Handover, gate: Gate | None, *, closed: list[Gate], now: datetime
+) -> Gate:
+    """Return the open gate that a message is about.
 
     Raises:
-        DecisionRefused: why it does not count, in words for the person who took it.
+        DecisionRefused: why it is about no open gate, in words for the person who sent it.
     """
-    past = next((g for g in closed if decision.answers(g)), None)
+    if gate is not None and gate.state is not GateState.OPEN:
+        closed, gate = [*closed, gate], None
+    past = next((g for g in reversed(closed) if _is_about(said, g)), None)
     if past is not None:
-        raise DecisionRefused(Answer.ALREADY_DECIDED, f"Too late: {outcome_of(past)}")
+        raise DecisionRefused(_PAST.get(past.state, Answer.ALREADY_DECIDED), f"Too late: {outcome_of(past)}")
     if gate is None:
         raise DecisionRefused(Answer.NOT_THE_OPEN_GATE, "No gate is open in this run now; nothing is asked.")
-    if not decision.answers(gate):
-        named = f"Gate '{decision.gate}'" if decision.gate else "The gate of that button"
+    if not _is_about(said, gate):
+        named = f"Gate '{said.gate}'" if said.gate else "The gate of that button"
         raise DecisionRefused(Answer.NOT_THE_OPEN_GATE, f"{named} is not open; the open gate is '{gate.id}'.")
-    _check_person(decision, gate, people)
-    if decision.evidence and decision.evidence != gate.evidence:
+    if lapses(gate, now):
         raise DecisionRefused(
-            Answer.EVIDENCE_OUT_OF_DATE,
-            f"You answered on evidence {decision.evidence}, but it is {gate.evidence} now. "
-            "Look again, then decide.",
+            Answer.EXPIRED,
+            f"Too late: gate '{gate.id}' was open until {gate.deadline:%Y-%m-%d %H:%M:%S} UTC; "
+            f"without an answer it means: {gate.on_deadline}.",
         )
+    return gate
 
 
-def _check_person(decision: Decision, gate: Gate, people: People) -> None:
-    if people.named(decision.by) is None or decision.by not in gate.approvers:
-        raise DecisionRefused(
-            Answer.NOT_AN_APPROVER,
-            f"'{decision.by}' is not an approver of gate '{gate.id}'. Approvers: {', '.join(gate.approvers)}.",
-        )
-    earlier = next((d for d in gate.decisions if d.by == decision.by), None)
-    if earlier is not None:
-        raise DecisionRefused(
-            Answer.ALREADY_DECIDED,
-            f"You have already said '{earlier.decision}' to gate '{gate.id}'; "
-            f"it waits for {gate.missing} more approval(s) from others.",
-        )
+_PAST = {
+    GateState.EXPIRED: Answer.EXPIRED,
+    GateState.VOIDED: Answer.SUPERSEDED,
+    GateState.SUPERSEDED: Answer.SUPERSEDED,
+}
+
+
+def _is_about(said: Decision | Extension | Handover, gate: Gate) -> bool:
+    return said.gate == gate.id if said.gate else said.token == gate.token
+
+
+def lapses(gate: Gate, now: datetime) -> bool:
+    """Whether the deadline has passed and decides the gate."""
+    return gate.deadline is not None and now >= gate.deadline and gate.on_deadline is not Lapse.HOLD
+
+
+def expire(gate: Gate, now: datetime) -> bool:
+    """Let the deadline take effect; True when something changed: the gate is closed, or overdue from now on."""
+    if gate.state is not GateState.OPEN or gate.deadline is None or now < gate.deadline or gate.overdue:
+        return False
+    if gate.on_deadline is Lapse.HOLD:
+        gate.overdue = True
+    else:
+        _close(gate, GateState.EXPIRED, now)
+    gate.revision += 1
+    return True
+
+
+def void(gate: Gate, why: str, now: datetime) -> None:
+    """Take back what was approved, because what it rested on is not so any more; a refusal stays one."""
+    if gate.state is GateState.OPEN or gate.goes_on:
+        gate.note = why
+        _close(gate, GateState.VOIDED, now)
+
+
+def supersede(gate: Gate, now: datetime) -> None:
+    """Close an open gate unanswered, because events have overtaken it."""
+    if gate.state is GateState.OPEN:
+        _close(gate, GateState.SUPERSEDED, now)
+
+
+def _close(gate: Gate, state: GateState, now: datetime) -> None:
+    gate.state = state
+    gate.closed_at = now
 
 
 def record(decision: Decision, gate: Gate, *, now: datetime) -> DecisionReply:
-    """Add a checked decision to the gate, closing it when it is decided, and say what became of it."""
-    gate.decisions.append(decision.model_copy(update={"at": now}))
+    """Add a checked decision to the gate, closing it when it is decided, and say what became of it.
+
+    Its `on_behalf_of`, `how` and `step` are those that `standing.placed` gave.
+    """
+    gate.decisions.append(decision.model_copy(update={"at": now, "code": ""}))
+    gate.revision += 1
     if decision.decision is Choice.REJECT:
-        gate.state = GateState.REJECTED
+        _close(gate, GateState.REJECTED, now)
         return DecisionReply(answer=Answer.ACCEPTED, gate=gate.id, text=f"Recorded. {gate.if_rejected}")
     if gate.missing:
         return DecisionReply(
@@ -226,16 +318,58 @@ def record(decision: Decision, gate: Gate, *, now: datetime) -> DecisionReply:
             waiting_for=gate.missing,
             text=f"Recorded. Gate '{gate.id}' waits for {gate.missing} more approval(s).",
         )
-    gate.state = GateState.APPROVED
+    _close(gate, GateState.APPROVED, now)
     return DecisionReply(answer=Answer.ACCEPTED, gate=gate.id, text=f"Recorded. {gate.if_approved}")
+
+
+def extend(extension: Extension, gate: Gate) -> DecisionReply:
+    """Move the deadline of a gate; the extension is checked."""
+    gate.deadline = extension.until
+    gate.overdue = False
+    gate.revision += 1
+    text = f"Gate '{gate.id}' is open until {extension.until:%Y-%m-%d %H:%M} UTC."
+    return DecisionReply(answer=Answer.ACCEPTED, gate=gate.id, text=text, waiting_for=gate.missing)
+
+
+def hand_over(handover: Handover, gate: Gate, now: datetime) -> DecisionReply:
+    """Let somebody stand for somebody else; the hand-over is checked."""
+    gate.delegations.append(Delegation(by=handover.by, to=handover.to, since=now, until=handover.until))
+    gate.revision += 1
+    end = f" until {handover.until:%Y-%m-%d %H:%M} UTC" if handover.until else ""
+    text = f"{handover.to} may answer gate '{gate.id}' for {handover.by}{end}."
+    return DecisionReply(answer=Answer.ACCEPTED, gate=gate.id, text=text, waiting_for=gate.missing)
+
+
+def slim(gate: Gate) -> Gate:
+    """Return what a closed gate is remembered by; the rest would only be carried along."""
+    forgotten: dict[str, Any] = {"slots": (), "tiers": (), "basis": None, "delegations": [], "veto": ()}
+    return gate.model_copy(update={**forgotten, "quorum": gate.needed})
+
+
+def who_said(decision: Decision) -> str:
+    """Say who decided what, for whom, through which channel, and how the person was recognised."""
+    whose = decision.on_behalf_of
+    behalf = f" for {whose} ({decision.how})" if whose and whose != decision.by else ""
+    escalated = f" ({decision.how})" if not behalf and decision.how else ""
+    at = f" at {decision.at:%Y-%m-%d %H:%M:%S} UTC" if decision.at else ""
+    proven = f" (proof: {' + '.join(decision.proofs)})" if decision.proofs else ""
+    reason = f", because: {decision.reason}" if decision.reason else ""
+    said = f"{decision.by}{behalf}{escalated} said {decision.decision}"
+    return f"{said} via {decision.channel}{at}{proven}{reason}"
 
 
 def outcome_of(gate: Gate) -> str:
     """Say in one line who decided what, when, and through which channel."""
+    said = ", ".join(who_said(d) for d in gate.decisions)
     if gate.state is GateState.SUPERSEDED:
         return f"gate '{gate.id}' was closed without an answer: it was overtaken by events."
-    said = ", ".join(
-        f"{d.by} said {d.decision} via {d.channel}" + (f" at {d.at:%H:%M:%S} UTC" if d.at else "")
-        for d in gate.decisions
-    )
+    if gate.state is GateState.VOIDED:
+        void_text = f"gate '{gate.id}' is void and is asked again: {gate.note}"
+        return f"{void_text} (given before: {said})" if said else void_text
+    if gate.state is GateState.EXPIRED:
+        before = f"; before: {said}" if said else ""
+        return (
+            f"gate '{gate.id}' expired at {gate.deadline:%Y-%m-%d %H:%M:%S} UTC without a decision, "
+            f"which means: {gate.on_deadline}{before}."
+        )
     return f"gate '{gate.id}' is {gate.state}: {said}."

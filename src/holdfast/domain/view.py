@@ -7,6 +7,7 @@ from pydantic import BaseModel, Field
 
 from holdfast.domain.gates import Gate
 from holdfast.domain.journal import JournalEntry
+from holdfast.domain.people import People
 
 
 class RunState(StrEnum):
@@ -68,13 +69,21 @@ class StageView(BaseModel):
 
 
 class MetricLine(BaseModel):
-    """One metric of the newest verdict, in numbers and level."""
+    """One metric of the newest verdict, in words and level.
+
+    Attributes:
+        canary, base, used_percent: the numbers behind `value`, `baseline` and `used`, for pictures; None where
+            there is none, and in verdicts that were kept before these were.
+    """
 
     metric: str
     value: str
     baseline: str
     used: str
     level: str
+    canary: float | None = None
+    base: float | None = None
+    used_percent: float | None = None
 
 
 class VerdictView(BaseModel):
@@ -103,6 +112,7 @@ class RunView(BaseModel):
         revision: grows with every change of the view, so that the newest is known.
         journal: what was changed, oldest first, with its state.
         log: the newest lines of the timeline.
+        people: who is who in this run, to tell who may answer its gates.
         stable_since: when this run last changed what everybody gets; metrics from before are another system's.
     """
 
@@ -125,6 +135,7 @@ class RunView(BaseModel):
     log: list[LogLine] = Field(default_factory=list[LogLine])
     ui_url: str = ""
     stable_since: datetime | None = None
+    people: People = People()
 
 
 class MessageRef(BaseModel):

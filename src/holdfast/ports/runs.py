@@ -2,7 +2,8 @@ from typing import Any, Protocol
 
 from pydantic import BaseModel
 
-from holdfast.domain.gates import Decision, DecisionReply
+from holdfast.domain.decisions import CodeRequest, Decision, DecisionReply, Extension, Handover
+from holdfast.domain.gates import Gate
 from holdfast.domain.view import RunView
 
 
@@ -29,6 +30,21 @@ class RunLine(BaseModel):
     started_at: str
 
 
+class WaitingGate(BaseModel):
+    """A gate that waits for somebody, in a list.
+
+    Attributes:
+        gate: as it is now.
+        waiting: short names of those who could answer now and have not.
+    """
+
+    run_id: str
+    runbook: str
+    title: str
+    gate: Gate
+    waiting: tuple[str, ...] = ()
+
+
 class RunControl(Protocol):
     """Starts runs, reads them and passes decisions to them.
 
@@ -48,6 +64,22 @@ class RunControl(Protocol):
             DecisionRefused: it does not count, and why.
             UnknownName: there is no such run.
         """
+        ...
+
+    async def extend(self, run_id: str, extension: Extension) -> DecisionReply:
+        """Move the deadline of a run's open gate; errors as for `decide`, but nothing is stored."""
+        ...
+
+    async def hand_over(self, run_id: str, handover: Handover) -> DecisionReply:
+        """Hand a run's open gate over to somebody else; errors as for `extend`."""
+        ...
+
+    async def send_code(self, run_id: str, request: CodeRequest) -> DecisionReply:
+        """Have an approval code sent to a person's private chat; the reply says where it went."""
+        ...
+
+    async def waiting(self, person: str = "", *, limit: int = 50) -> list[WaitingGate]:
+        """Return the open gates that wait for this person, or for anybody; the longest waiting first."""
         ...
 
     async def view(self, run_id: str) -> RunView:

@@ -1,0 +1,49 @@
+"""The database of what outlives runs: audit log, authenticator secrets, intents, delegations, notices."""
+
+from holdfast.adapters.sql_store.audit import SqlAuditLog
+from holdfast.adapters.sql_store.database import Database
+from holdfast.adapters.sql_store.delegations import SqlDelegations
+from holdfast.adapters.sql_store.intents import SqlIntents
+from holdfast.adapters.sql_store.migrating import upgrade
+from holdfast.adapters.sql_store.notices import SqlNoticeBook
+from holdfast.adapters.sql_store.second_factor import SqlSecondFactor
+from holdfast.domain.proofs import Keyring
+from holdfast.ports.audit import AuditLog
+from holdfast.ports.delegations import StandingDelegations
+from holdfast.ports.identity import Intents, SecondFactor
+from holdfast.ports.notices import NoticeBook
+
+__all__ = ["SqlStore"]
+
+
+class SqlStore:
+    """One database, SQLite or PostgreSQL, that several processes share."""
+
+    def __init__(self, url: str, keyring: Keyring) -> None:
+        """Prepare for the database at this address; nothing is opened yet.
+
+        Args:
+            url: `sqlite:////absolute/path.db` or `postgresql+psycopg://user:password@host/name`.
+            keyring: encrypts the secrets of authenticator apps.
+
+        Raises:
+            InvalidInput: the address cannot be read, or is of another kind of database.
+        """
+        self._database = Database(url)
+        self.audit: AuditLog = SqlAuditLog(self._database)
+        self.second_factor: SecondFactor = SqlSecondFactor(self._database, keyring)
+        self.intents: Intents = SqlIntents(self._database)
+        self.delegations: StandingDelegations = SqlDelegations(self._database)
+        self.notices: NoticeBook = SqlNoticeBook(self._database)
+
+    async def migrate(self) -> None:
+        """Create the tables, or bring them up to date; any number of processes may do so at once.
+
+        Raises:
+            Unavailable: the database does not answer, or does not let us.
+        """
+        await upgrade(self._database)
+
+    async def close(self) -> None:
+        """Close all connections."""
+        await self._database.close()

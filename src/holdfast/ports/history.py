@@ -1,0 +1,28 @@
+from datetime import datetime
+from typing import Protocol
+
+from pydantic import BaseModel
+
+
+class SignalStamp(BaseModel):
+    """What the server wrote down about a signal.
+
+    Attributes:
+        at: when the server took it.
+        principal: who the server says has sent it, e.g. `jwt/alice`; empty where it stamps nobody.
+    """
+
+    at: datetime
+    principal: str = ""
+
+
+class RunHistory(Protocol):
+    """What the Temporal server itself recorded of a run. All methods raise `EngineUnavailable`."""
+
+    async def stamp(self, run: str, execution: str, *, signal: str, code: str) -> SignalStamp | None:
+        """Return the stamp of the first signal of this name whose message carries this code, if there is one."""
+        ...
+
+    async def reset_at(self, run: str, execution: str) -> datetime | None:
+        """Return when somebody made this execution by resetting another one; None if nobody did."""
+        ...

@@ -33,11 +33,13 @@ class CheckReport(BaseModel):
         problems: what stands in the way, in words; empty when the stage may go on.
         in_place: whether everybody already has the stage's settings.
         before: the settings that the stage would replace.
+        whole: everything that is set at the target now.
     """
 
     problems: list[str]
     in_place: bool = False
     before: dict[str, Any] = {}
+    whole: dict[str, Any] = {}
 
 
 class CheckActivities:
@@ -65,6 +67,7 @@ class CheckActivities:
             ],
             in_place=before == wanted,
             before=before,
+            whole=stable.values,
         )
 
     async def _read(self, request: CheckRequest) -> tuple[TargetState, TargetState, TargetState]:

@@ -7,7 +7,7 @@ from activities.failures import as_failures
 from holdfast.domain.errors import InvalidInput, UnknownName
 from holdfast.runbook.library import RunbookLibrary
 from holdfast.runbook.plan import Plan
-from holdfast.runbook.review import review
+from holdfast.runbook.review import check_requester, review
 
 
 class PlanRequest(BaseModel):
@@ -51,6 +51,7 @@ def make_plan(library: RunbookLibrary, request: PlanRequest) -> Plan:
             f"requested_by: '{request.requested_by}' may not start '{request.runbook}'; "
             f"those who may: {', '.join(p.name for p in starters)}"
         )
+    check_requester(loaded.spec, people, request.requested_by)
     if request.pace not in loaded.spec.paces:
         raise UnknownName(f"pace of runbook '{request.runbook}'", request.pace, loaded.spec.paces)
     return Plan(spec=loaded.spec, digest=loaded.digest, people=people, pace_name=request.pace)

@@ -23,6 +23,7 @@ from temporalio.worker import Worker
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from benchmarks.bare import Bare
+from tests import signing
 from tests.server import start_server
 from tests.workflows.conftest import PEOPLE, House, open_house
 from workers.queues import RUNNER, STICKY_TIMEOUT
@@ -47,9 +48,10 @@ async def our_seconds(house: House) -> float:
     run = await house.start(house.write())
     gate = await run.gate()
     await asyncio.sleep(0.3)
+    said = signing.pasted(signing.decision(run.handle.id, gate, "boris"))
     reads = house.targets.first_read_after[run.name] = []
     sent = time.perf_counter()
-    await run.handle.execute_update("decide", json.loads(gate.example()))
+    await run.handle.execute_update("decide", said)
     while not reads:  # noqa: ASYNC110  the fake's list is what is looked at, at a millisecond's cost
         await asyncio.sleep(0.001)
     await run.handle.cancel()

@@ -24,6 +24,11 @@ async def start_server(extra: Mapping[str, str] | None = None, **more: Any) -> W
         dev_server_existing_path=str(find_engine().path),
         dev_server_extra_args=dynamic_config_arguments({**DYNAMIC_CONFIG, **(extra or {})}),
         data_converter=DATA_CONVERTER,
-        search_attributes=[SearchAttributeKey.for_keyword(name) for name in SEARCH_ATTRIBUTES],
+        search_attributes=[
+            SearchAttributeKey.for_keyword_list(name)
+            if kind == "KeywordList"
+            else SearchAttributeKey.for_keyword(name)
+            for name, kind in SEARCH_ATTRIBUTES.items()
+        ],
         **more,
     )

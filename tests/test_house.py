@@ -15,7 +15,7 @@ def test_no_dependency_claims_our_flat_package_names(name: str) -> None:
 
 
 def test_every_search_attribute_a_run_sets_is_registered_at_the_server() -> None:
-    used = {board.STATE_ATTRIBUTE.name, board.RUNBOOK_ATTRIBUTE.name}
+    used = {board.STATE_ATTRIBUTE.name, board.RUNBOOK_ATTRIBUTE.name, board.WAITS_FOR_ATTRIBUTE.name}
     assert used == set(SEARCH_ATTRIBUTES)
 
 

@@ -6,17 +6,25 @@ import os
 import signal
 import sys
 from collections.abc import AsyncGenerator, Awaitable, Callable
-from contextlib import asynccontextmanager, suppress
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
 from importlib import import_module
+from typing import TYPE_CHECKING
 
 import structlog
 from pydantic import ValidationError
 
 from holdfast.apps.cli.app import main as run_command
 from holdfast.apps.cli.deps import CliDeps
+from holdfast.apps.cli.records import RecordDeps
+from holdfast.ports.audit import AuditLog
+from holdfast.ports.identity import SecondFactor
 from holdfast.ports.runs import RunControl
 from workers import wiring
+from workers.secrets import keyring
 from workers.settings import Settings
+
+if TYPE_CHECKING:
+    from holdfast.adapters.sql_store import SqlStore
 
 _Role = Callable[[Settings], Awaitable[None]]
 
@@ -27,6 +35,7 @@ def main() -> None:
     The process is left without running Python's own clean-up: a Temporal client that is torn down there can
     crash a short command after its work is done, which would look like a failure of the work.
     """
+    _configure_logs()
     code: object = 0
     try:
         run_command(_dependencies(), sys.argv[1:])
@@ -46,6 +55,12 @@ def _dependencies() -> CliDeps:
         ui_url=settings.run_url,
         start_worker=lambda: _serve("worker", settings),
         start_bot=lambda: _serve("bot", settings),
+        start_web=lambda: _serve("web", settings),
+        records=RecordDeps(
+            audit=lambda: _audit(settings),
+            second_factor=lambda: _second_factor(settings),
+            people=lambda: wiring.library(settings).people(),
+        ),
         default_pace=settings.default_pace,
     )
 
@@ -66,12 +81,29 @@ async def _run_control(settings: Settings) -> AsyncGenerator[RunControl]:
     yield wiring.runs(settings)
 
 
+@asynccontextmanager
+async def _audit(settings: Settings) -> AsyncGenerator[AuditLog]:
+    async with _store(settings) as store:
+        yield store.audit
+
+
+@asynccontextmanager
+async def _second_factor(settings: Settings) -> AsyncGenerator[SecondFactor]:
+    async with _store(settings) as store:
+        yield store.second_factor
+
+
+def _store(settings: Settings) -> "AbstractAsyncContextManager[SqlStore]":
+    """Lend the database, which is loaded only here: quick commands need not wait for it."""
+    lend: Callable[..., AbstractAsyncContextManager[SqlStore]] = import_module("workers.storing").store
+    return lend(settings, keyring(settings))
+
+
 def _serve(role: str, settings: Settings) -> None:
     """Serve until SIGTERM or Ctrl-C; what is under way is brought to its end first.
 
     A role's module is loaded only here: quick commands need not wait for Telegram's types.
     """
-    _configure_logs()
     serve: _Role = import_module(f"workers.{role}").__dict__[f"run_{role}"]
     with suppress(asyncio.CancelledError):
         asyncio.run(_until_told_to_stop(serve(settings)))

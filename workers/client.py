@@ -4,11 +4,14 @@ import asyncio
 from datetime import timedelta
 
 import structlog
+from temporalio.api.enums.v1 import IndexedValueType
+from temporalio.api.operatorservice.v1 import AddSearchAttributesRequest, ListSearchAttributesRequest
 from temporalio.client import Client
 from temporalio.runtime import PrometheusConfig, Runtime, TelemetryConfig
+from temporalio.service import RPCError
 
 from holdfast.adapters.temporal.conversion import DATA_CONVERTER
-from workers.settings import Settings
+from workers.settings import SEARCH_ATTRIBUTES, Settings
 
 log = structlog.get_logger()
 _RETRY_SECONDS = 1.0
@@ -34,6 +37,32 @@ async def connect_patiently(settings: Settings, *, runtime: Runtime | None = Non
                 "the Temporal server does not answer yet", address=settings.temporal_address, why=str(error)
             )
             await asyncio.sleep(_RETRY_SECONDS)
+
+
+async def register_search_attributes(client: Client) -> None:
+    """Register what runs are listed by where that is missing: a run would wait for it."""
+    try:
+        listed = await client.operator_service.list_search_attributes(
+            ListSearchAttributesRequest(namespace=client.namespace)
+        )
+        missing = {n: _KINDS[k] for n, k in SEARCH_ATTRIBUTES.items() if n not in listed.custom_attributes}
+        if missing:
+            await client.operator_service.add_search_attributes(
+                AddSearchAttributesRequest(namespace=client.namespace, search_attributes=missing)
+            )
+            log.info("search attributes registered", names=sorted(missing))
+    except RPCError as error:
+        log.warning(
+            "search attributes could not be looked up; see docs/deploy.md",
+            names=list(SEARCH_ATTRIBUTES),
+            why=error.message,
+        )
+
+
+_KINDS = {
+    "Keyword": IndexedValueType.INDEXED_VALUE_TYPE_KEYWORD,
+    "KeywordList": IndexedValueType.INDEXED_VALUE_TYPE_KEYWORD_LIST,
+}
 
 
 def runtime_with_metrics(port: int) -> Runtime | None:

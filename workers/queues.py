@@ -7,9 +7,11 @@ from temporalio.client import Client
 from temporalio.worker import Worker
 from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner, SandboxRestrictions
 
+from activities.calling import CallingActivities
 from activities.changes import ChangeActivities
 from activities.checks import CheckActivities
 from activities.planning import PlanActivities
+from activities.signing import RecordActivities, SigningActivities
 from activities.telling import TellingActivities
 from activities.watching import WatchActivities
 from holdfast.ports.changes import ChangeProvider
@@ -17,7 +19,7 @@ from holdfast.ports.chat import Chat
 from holdfast.ports.metrics import MetricsSource
 from holdfast.runbook.library import RunbookLibrary
 from workers.registry import WORKFLOWS
-from workflows.options import CHAT_QUEUE, RUNBOOK_QUEUE, WATCH_QUEUE
+from workflows.options import CHAT_QUEUE, RECORD_QUEUE, RUNBOOK_QUEUE, WATCH_QUEUE
 
 # A killed worker's runs wait this long for it before another one takes them.
 STICKY_TIMEOUT = timedelta(seconds=1)
@@ -37,6 +39,7 @@ def run_workers(
     library: RunbookLibrary,
     providers: Mapping[str, ChangeProvider],
     metrics: MetricsSource,
+    signing: SigningActivities,
 ) -> list[Worker]:
     """Build the workers that drive runs, change targets and watch them."""
     changes = ChangeActivities(providers)
@@ -53,6 +56,8 @@ def run_workers(
                 changes.apply_effect,
                 changes.revert_effect,
                 changes.verify_rollback,
+                signing.check_signalled,
+                signing.before_acting,
             ],
             workflow_runner=RUNNER,
             sticky_queue_schedule_to_start_timeout=STICKY_TIMEOUT,
@@ -69,12 +74,31 @@ def run_workers(
     ]
 
 
-def chat_worker(client: Client, chat: Chat | None, *, run_url: Callable[[str], str]) -> Worker:
-    """Build the worker that tells people; a chat that is slow or down holds up nothing else."""
+def chat_worker(
+    client: Client, chat: Chat | None, calling: CallingActivities, *, run_url: Callable[[str], str]
+) -> Worker:
+    """Build the worker that tells and calls people; a chat that is slow or down holds up nothing else."""
     telling = TellingActivities(chat, run_url=run_url)
     return Worker(
         client,
         task_queue=CHAT_QUEUE,
-        activities=[telling.publish_card, telling.ping_people],
+        activities=[
+            telling.publish_card,
+            telling.ping_people,
+            calling.call_people,
+            calling.retire_notices,
+            calling.tell_person,
+            calling.send_code,
+        ],
+        graceful_shutdown_timeout=GRACE,
+    )
+
+
+def record_worker(client: Client, records: RecordActivities) -> Worker:
+    """Build the worker that puts gates on record; nothing is done on an approval that is not."""
+    return Worker(
+        client,
+        task_queue=RECORD_QUEUE,
+        activities=[records.gate_opened, records.record_audit],
         graceful_shutdown_timeout=GRACE,
     )

@@ -6,7 +6,11 @@ from pydantic import Field, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 # Registered at the server before the first run; the run list in the Temporal UI filters by them.
-SEARCH_ATTRIBUTES = {"HoldfastState": "Keyword", "HoldfastRunbook": "Keyword"}
+SEARCH_ATTRIBUTES = {
+    "HoldfastState": "Keyword",
+    "HoldfastRunbook": "Keyword",
+    "HoldfastWaitsFor": "KeywordList",
+}
 
 
 class Settings(BaseSettings):
@@ -23,6 +27,14 @@ class Settings(BaseSettings):
         telegram_token: of the bot; without it runs have no chat and `holdfast bot` refuses to start.
         telegram_chat: id of the chat where runs show themselves.
         telegram_api: base URL of the Bot API, for a proxy or an own server; empty is Telegram's.
+        secret_key: signs approval codes and encrypts authenticator secrets; several, newest first, separated by
+            commas. Without one a key is made once and kept in `state_dir`.
+        state_dir: where this machine keeps what it has to keep: the key, and the database if that is SQLite.
+        database_url: where the audit log, enrolments and notices are; empty is SQLite in `state_dir`. For
+            PostgreSQL `postgresql+psycopg://user:password@host/name`.
+        web_url: where people reach `holdfast web`, for the links in e-mails; empty for no links.
+        web_port: where `holdfast web` listens.
+        email_url: how e-mails are sent, as Apprise writes it: `mailtos://user:password@smtp.example.com?from=…`.
         metrics_port: where this process serves its own metrics; 0 for none.
     """
 
@@ -39,6 +51,13 @@ class Settings(BaseSettings):
     telegram_token: SecretStr | None = None
     telegram_chat: int | None = None
     telegram_api: str = ""
+    secret_key: SecretStr | None = None
+    state_dir: Path = Path("var")
+    database_url: SecretStr | None = None
+    web_url: str = ""
+    web_port: int = Field(default=8088, ge=0, le=65535)
+    web_host: str = "127.0.0.1"
+    email_url: SecretStr | None = None
     metrics_port: int = Field(default=0, ge=0, le=65535)
 
     def run_url(self, run_id: str) -> str:

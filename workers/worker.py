@@ -2,37 +2,39 @@
 
 import asyncio
 from contextlib import AsyncExitStack
+from importlib import import_module
 
-import structlog
-
-from holdfast.ports.chat import Chat
+from activities.guard import Guard, install
+from activities.signing import SigningActivities
+from holdfast.adapters.temporal.history import TemporalHistory
 from workers import wiring
-from workers.client import connect_patiently, runtime_with_metrics
-from workers.queues import chat_worker, run_workers
+from workers.client import connect_patiently, register_search_attributes, runtime_with_metrics
+from workers.queues import run_workers
+from workers.secrets import keyring
 from workers.settings import Settings
-
-log = structlog.get_logger()
 
 
 async def run_worker(settings: Settings) -> None:
-    """Serve runs until cancelled; waits for the server if that is not up yet."""
+    """Serve runs until cancelled; waits for the server and the database if they are not up yet."""
+    keys = keyring(settings)
+    guard = Guard(keys)
+    install(guard)
     client = await connect_patiently(settings, runtime=runtime_with_metrics(settings.metrics_port))
+    await register_search_attributes(client)
+    library = wiring.library(settings)
     async with AsyncExitStack() as stack:
         for worker in run_workers(
             client,
-            library=wiring.library(settings),
+            library=library,
             providers=wiring.change_providers(settings),
             metrics=wiring.metrics(settings),
+            signing=SigningActivities(
+                keyring=keys,
+                history=TemporalHistory(client),
+                file_digest=lambda name: library.rollout(name).digest,
+            ),
         ):
             await stack.enter_async_context(worker)
-        # Loading Telegram's some hundred types takes seconds; runs need not wait for that.
-        chat = await asyncio.to_thread(_chat, settings)
-        await stack.enter_async_context(chat_worker(client, chat, run_url=settings.run_url))
-        log.info("worker ready", server=settings.temporal_address)
-        await asyncio.Event().wait()
-
-
-def _chat(settings: Settings) -> Chat | None:
-    from workers import telegram  # noqa: PLC0415  see run_worker
-
-    return telegram.chat(settings)
+        # Loading the database's and Telegram's types takes seconds; runs need not wait for that.
+        records = await asyncio.to_thread(import_module, "workers.records")
+        await records.serve(settings, client, keys, guard)

@@ -1,7 +1,9 @@
 """Shows a run to people: the page in the Temporal UI at once, the chat message as soon as the chat takes it."""
 
+from typing import Any
+
 from temporalio import workflow
-from temporalio.common import SearchAttributeKey
+from temporalio.common import SearchAttributeKey, SearchAttributeUpdate
 from temporalio.exceptions import ActivityError, ApplicationError
 
 from workflows import options
@@ -10,24 +12,32 @@ from workflows.calls import call, reason
 with workflow.unsafe.imports_passed_through():
     from activities.telling import CardRequest, PingRequest, TellingActivities
     from holdfast.domain.details import details
+    from holdfast.domain.people import People
     from holdfast.domain.view import LogLine, MessageRef, RunState, RunView, StageView
     from holdfast.runbook.plan import Plan, describe_change
 
 STATE_ATTRIBUTE = SearchAttributeKey.for_keyword("HoldfastState")
 RUNBOOK_ATTRIBUTE = SearchAttributeKey.for_keyword("HoldfastRunbook")
+WAITS_FOR_ATTRIBUTE = SearchAttributeKey.for_keyword_list("HoldfastWaitsFor")
 _LOG_LINES = 30
 _CARD_LOG_LINES = 6
 
 
 class Board:
-    """The one place where a run's view changes; `view` and `message` are carried into a continued run."""
+    """The one place where a run's view changes; `view` and `message` are carried into a continued run.
+
+    Attributes:
+        waits_for: who is asked now, for the run list; None in runs that do not list it.
+    """
 
     def __init__(self, view: RunView, message: MessageRef | None = None) -> None:
         """Show this view; `message` is where the chat message of an earlier part of the run is."""
         self.view = view
         self.message = message
         self._published_revision = -1
+        self.waits_for: list[str] | None = None
         self._listed_state: RunState | None = None
+        self._listed_asked: list[str] | None = None
         self._pings: list[str] = []
 
     def show(
@@ -71,15 +81,21 @@ class Board:
         return next(s for s in self.view.stages if s.name == stage)
 
     def _list_state(self) -> None:
-        """Let the run list filter by state; passing states are left out, each costs the server milliseconds."""
-        if self.view.state is not self._listed_state:
-            self._listed_state = self.view.state
-            workflow.upsert_search_attributes(  # pyright: ignore[reportUnknownMemberType]  the SDK's own union
-                [
-                    STATE_ATTRIBUTE.value_set(str(self.view.state)),
-                    RUNBOOK_ATTRIBUTE.value_set(self.view.runbook),
-                ]
-            )
+        """Let the run list filter by state and by who is asked; passing states are left out.
+
+        Each change costs the server milliseconds. That nobody is asked any more is listed with the next state.
+        """
+        asked = self.waits_for
+        if self.view.state is self._listed_state and (not asked or asked == self._listed_asked):
+            return
+        updates: list[SearchAttributeUpdate[Any]] = [
+            STATE_ATTRIBUTE.value_set(str(self.view.state)),
+            RUNBOOK_ATTRIBUTE.value_set(self.view.runbook),
+        ]
+        if asked is not None and asked != self._listed_asked:
+            updates.append(WAITS_FOR_ATTRIBUTE.value_set(asked))
+        self._listed_state, self._listed_asked = self.view.state, asked
+        workflow.upsert_search_attributes(updates)  # pyright: ignore[reportUnknownMemberType]  the SDK's own union
 
     def show_plan(self, plan: Plan) -> None:
         """Show the stages of the runbook that was read."""
@@ -111,7 +127,7 @@ class Board:
         revision = self.view.revision
         if revision == self._published_revision:
             return
-        card = self.view.model_copy(update={"log": self.view.log[-_CARD_LOG_LINES:]})
+        card = self.view.model_copy(update={"log": self.view.log[-_CARD_LOG_LINES:], "people": People()})
         try:
             self.message = await call(
                 TellingActivities.publish_card,

@@ -1,98 +1,264 @@
-"""The open gate of a run: asks, checks every answer by the same rules, and waits for as long as it takes."""
+"""The open gate of a run: asks, checks every answer by the same rules, and waits for as long as it takes.
 
-import json
-from typing import Any
+Waiting costs no history: one activity calls people, attempt by attempt, and one timer stands for what comes
+next.
+"""
+
+import asyncio
+from collections.abc import Callable
+from datetime import datetime, timedelta
 
 from temporalio import workflow
-from temporalio.exceptions import ApplicationError
+from temporalio.exceptions import ActivityError
+
+from workflows import options
+from workflows.board import Board
+from workflows.calls import call, reason
+from workflows.ledger import Ledger
 
 with workflow.unsafe.imports_passed_through():
-    from holdfast.domain import gates
-    from holdfast.domain.errors import DecisionRefused
-    from holdfast.domain.gates import Decision, DecisionReply, Gate, GateState, Question
-    from holdfast.domain.ids import digest_of
+    from activities.calling import CallingActivities, CallRequest, RetireRequest
+    from activities.signing import (
+        BeforeActing,
+        Opened,
+        RecordActivities,
+        SigningActivities,
+        StandingFor,
+        StillGood,
+    )
+    from holdfast.domain import gates, standing
+    from holdfast.domain.evidence import Evidence
+    from holdfast.domain.gates import Gate, GateState, Question
     from holdfast.domain.people import People
-    from holdfast.domain.view import RunView
-    from holdfast.runbook.kinds.rollout import SignOff
-
-# The newest replies are kept so that a repeated delivery of a decision gets its first answer again.
-_REPLIES_KEPT = 100
+    from holdfast.domain.signoff import SignOff
+    from holdfast.ports.audit import AuditKind
 
 
 class GateKeeper:
-    """Opens one gate at a time on a run's view; `replies` is carried into a continued run."""
+    """Opens one gate at a time on a run's board. What people say to it is heard in `hearing.py`.
 
-    def __init__(self, view: RunView, replies: dict[str, DecisionReply] | None = None) -> None:
-        """Keep gates on this view; nobody is known until `people` is set from the plan."""
-        self.view = view
-        self.replies = replies or {}
+    Attributes:
+        people: who is who; nobody is known until the plan is.
+        requester: who started the run.
+        mfa: whether gates ask for a code of the authenticator app where their policy does not say.
+        protocol: whether people are called, reminded and put on record; not so in runs of the first version.
+    """
+
+    def __init__(self, board: Board) -> None:
+        """Keep gates on this board."""
+        self.board = board
         self.people = People()
+        self.requester = ""
+        self.mfa = False
+        self.protocol = False
+        self.ledger = Ledger()
+        self._recording: asyncio.Task[None] | None = None
+        self._farewells: set[asyncio.Task[None]] = set()
 
-    def open(self, gate_id: str, sign_off: SignOff, question: Question, *, evidence: object) -> Gate:
-        """Ask a question; `evidence` is whatever it rests on: another evidence is another question."""
-        self.view.gate = Gate(
-            id=gate_id,
-            approvers=tuple(p.name for p in self.people.holding(sign_off.approvers)),
-            quorum=sign_off.quorum,
-            evidence=digest_of(json.dumps(evidence, sort_keys=True, default=str)),
+    def begin(self, *, protocol: bool, requester: str) -> None:
+        """Begin to keep the gates of a run."""
+        self.protocol, self.requester = protocol, requester.strip().lower()
+        self.ledger.on = protocol
+        if protocol:
+            self._recording = asyncio.create_task(self.ledger.keep_writing())
+
+    def know(self, people: People, *, mfa: bool) -> None:
+        """Learn who is who, from the plan."""
+        self.people, self.mfa = people, mfa
+        self.board.view.people = people
+
+    @property
+    def gate(self) -> Gate | None:
+        """The gate that is open."""
+        return self.board.view.gate
+
+    def open(
+        self, gate_id: str, policy: SignOff, question: Question, evidence: Evidence, *, again: str = ""
+    ) -> Gate:
+        """Ask a question; `again` says what changed since the same was asked before."""
+        gate = gates.open_gate(
+            gate_id,
+            policy,
+            question,
+            evidence,
+            people=self.people,
             token=workflow.uuid4().hex[:16],
-            opened_at=workflow.now(),
-            **question.model_dump(),
+            now=workflow.now(),
+            requester=self.requester if self.protocol else "",
+            mfa=self.mfa and self.protocol,
+            execution=workflow.info().run_id,
         )
-        return self.view.gate
+        gate.again_because = again
+        self.board.view.gate = gate
+        if self.protocol:
+            self.ask_everybody(gate)
+        return gate
 
-    async def decided(self, gate: Gate) -> bool:
-        """Wait, for a year if need be, until the gate is closed; True when it was approved."""
-        await workflow.wait_condition(lambda: gate.state is not GateState.OPEN)
-        return gate.state is GateState.APPROVED
+    async def decided(self, gate: Gate) -> Gate:
+        """Wait, for a year if need be, until the gate is closed; see `Gate.goes_on`."""
+        if not self.protocol:
+            await workflow.wait_condition(lambda: gate.state is not GateState.OPEN)
+            return gate
+        await self._introduce(gate)
+        while gate.state is GateState.OPEN:
+            calling = asyncio.create_task(self._call_people(gate))
+            try:
+                await self._until_something_changes(gate)
+            finally:
+                calling.cancel()
+        return gate
+
+    async def on_record(self) -> None:
+        """Wait until everything that people said is on record: nothing is done before."""
+        if self.protocol:
+            await self.ledger.written()
 
     def supersede(self) -> None:
         """Close the open gate unanswered, because what it asks about is no longer so."""
-        if self.view.gate is not None:
-            self.view.gate.state = GateState.SUPERSEDED
-            self._close(self.view.gate)
+        if self.gate is not None:
+            gates.supersede(self.gate, workflow.now())
+            self.closed(self.gate)
 
-    def validate(self, message: Any) -> None:
-        """Refuse what does not count; the text of the error is what the approver reads.
+    def void(self, gate: Gate, why: str) -> None:
+        """Take back the approvals of a gate that was approved, because what they rested on changed."""
+        gates.void(gate, why, workflow.now())
+        self.board.view.closed_gates = [
+            gates.slim(gate) if g.id == gate.id else g for g in self.board.view.closed_gates
+        ]
+        self.ledger.note(AuditKind.VOIDING, gate, gates.outcome_of(gate))
 
-        Raises:
-            ApplicationError: its type is a `gates.Answer`.
-        """
+    async def still_good(self, gate: Gate) -> StillGood:
+        """Look, at the moment of action, whether the approvals are this execution's, and at the file."""
+        await self.on_record()
+        if not self.protocol:
+            return StillGood(file=gate.basis.file if gate.basis else "")
+        approved = [d.at for d in gate.approvals if d.at] or [gate.closed_at or workflow.now()]
+        request = BeforeActing(
+            run=self.board.view.run_id, runbook=self.board.view.runbook, approved_at=min(approved)
+        )
+        return await call(
+            SigningActivities.before_acting, request, returns=StillGood, summary=f"still good? {gate.id}"
+        )
+
+    async def settled(self) -> None:
+        """Wait until everything is on record and no message has live buttons, or give up after a day."""
+        if not self.protocol:
+            return
         try:
-            self._read(message)
-        except DecisionRefused as refusal:
-            raise ApplicationError(str(refusal), type=refusal.answer, non_retryable=True) from None
+            await self.ledger.written(give_up_after=options.LAST_CARD)
+            await workflow.wait_condition(lambda: not self._farewells, timeout=options.LAST_CARD)
+        except TimeoutError:
+            workflow.logger.warning("the audit log or a chat did not answer; the run ends without them")
 
-    def decide(self, message: Any) -> DecisionReply:
-        """Record a decision that `validate` has let through."""
-        decision = gates.parse_decision(message)
-        known = self.replies.get(decision.id)
-        if known is not None:
-            return known
-        gate = self.view.gate
-        if gate is None:  # the validator ran on this very state
-            raise ApplicationError("no gate is open", non_retryable=True)
-        reply = gates.record(decision, gate, now=workflow.now())
-        if decision.id:
-            self.replies = dict([*self.replies.items(), (decision.id, reply)][-_REPLIES_KEPT:])
+    # --- how --------------------------------------------------------------------------------------------
+
+    async def _introduce(self, gate: Gate) -> None:
+        """Put the request on record, and learn who has handed over all gates."""
+        self.ledger.note(AuditKind.REQUEST, gate, f"asked: {gate.title}. {gate.question}")
+        opened = Opened(
+            entries=self.ledger.take(), names=tuple(_everybody(gate, self.people)), now=workflow.now()
+        )
+        known = await call(
+            RecordActivities.gate_opened,
+            opened,
+            returns=StandingFor,
+            task_queue=options.RECORD_QUEUE,
+            summary=f"open {gate.id}",
+        )
+        gate.delegations += known.delegations
+        self.ask_everybody(gate)
+        self.board.show(quietly=not known.delegations)
+
+    async def _call_people(self, gate: Gate) -> None:
+        """Call and remind whoever is asked, until cancelled."""
+        everybody = _everybody(gate, self.people)
+        view = self.board.view
+        known = tuple(p for p in self.people.people if p.name in everybody)
+        try:
+            await call(
+                CallingActivities.call_people,
+                CallRequest(run_id=view.run_id, run_title=view.title, gate=gate, people=People(people=known)),
+                returns=type(None),
+                task_queue=options.CHAT_QUEUE,
+                summary=f"call people for {gate.id}",
+            )
+        except ActivityError as error:
+            self.board.show(say=f"people could not be called: {reason(error)}")
+
+    async def _until_something_changes(self, gate: Gate) -> None:
+        """Wait for an answer, an extension or a hand-over, or for the moment at which time decides."""
+        before = gate.revision
+        moments = [m for m in (None if gate.overdue else gate.deadline, gate.stale_at) if m is not None]
+        await _until(
+            lambda: gate.state is not GateState.OPEN or gate.revision != before, min(moments, default=None)
+        )
+        if gate.state is not GateState.OPEN or gate.revision != before:
+            return
+        now = workflow.now()
+        if gates.expire(gate, now):
+            self._expired(gate)
+        elif gate.stale_at is not None and now >= gate.stale_at:
+            gates.void(gate, "the evidence has become older than the runbook allows", now)
+            self.ledger.note(AuditKind.VOIDING, gate, gates.outcome_of(gate))
+            self.closed(gate)
+
+    def _expired(self, gate: Gate) -> None:
+        overdue = f"gate '{gate.id}' is overdue since {gate.deadline:%Y-%m-%d %H:%M:%S} UTC and stays open"
+        text = overdue if gate.overdue else gates.outcome_of(gate)
+        self.ledger.note(AuditKind.EXPIRY, gate, text)
+        self.board.show(say=text)
         if gate.state is not GateState.OPEN:
-            self._close(gate)
-        return reply
+            self.closed(gate)
 
-    def decide_or_explain(self, message: Any) -> str:
-        """Record a signalled decision, or return why it did not count: a signal's sender gets no answer."""
+    def ask_everybody(self, gate: Gate) -> None:
+        """List the run under whoever may come to answer."""
+        self.board.waits_for = _everybody(gate, self.people)
+
+    def closed(self, gate: Gate) -> None:
+        """Put a gate that has just been closed among the closed ones."""
+        view = self.board.view
+        view.closed_gates.append(gates.slim(gate))
+        view.gate = None
+        self.ledger.note(AuditKind.CLOSING, gate, gates.outcome_of(gate))
+        if self.protocol:
+            self.board.waits_for = []
+            self._say_goodbye(gate)
+
+    def _say_goodbye(self, gate: Gate) -> None:
+        """Take the buttons off every message about a gate that no longer acts; nobody has to wait for that."""
+        task = asyncio.create_task(self._retire(gate))
+        self._farewells.add(task)
+        task.add_done_callback(self._farewells.discard)
+
+    async def _retire(self, gate: Gate) -> None:
+        request = RetireRequest(run_id=self.board.view.run_id, gate=gates.slim(gate))
+        await self.ledger.written()  # what follows a decision goes before telling of it
         try:
-            self._read(message)
-        except DecisionRefused as refusal:
-            return f"a signalled decision did not count: {refusal}"
-        return self.decide(message).text
+            await call(
+                CallingActivities.retire_notices,
+                request,
+                returns=type(None),
+                task_queue=options.CHAT_QUEUE,
+                schedule_to_close_timeout=options.LAST_CARD,
+                summary=f"{gate.id} is {gate.state}",
+            )
+        except ActivityError as error:
+            workflow.logger.warning("messages about a closed gate keep their buttons: %s", reason(error))
 
-    def _read(self, message: Any) -> Decision:
-        decision = gates.parse_decision(message)
-        if decision.id not in self.replies:
-            gates.check(decision, self.view.gate, closed=self.view.closed_gates, people=self.people)
-        return decision
 
-    def _close(self, gate: Gate) -> None:
-        self.view.closed_gates.append(gate)
-        self.view.gate = None
+def _everybody(gate: Gate, people: People) -> list[str]:
+    """Return whoever may come to answer this gate: approvers, vetoes, later tiers, and who stands for them."""
+    names = dict.fromkeys([*gate.approvers, *gate.veto, *(n for t in gate.tiers for n in t.names)])
+    for _ in range(standing.LONGEST_CHAIN):
+        names |= dict.fromkeys(d.to for d in gate.delegations if d.by in names)
+        names |= dict.fromkeys(p.deputy for p in people.people if p.name in names and p.deputy)
+    return [name for name in names if name != gate.excluded]
+
+
+async def _until(happened: Callable[[], bool], moment: datetime | None) -> None:
+    """Wait until it happened, or until the moment if there is one."""
+    timeout = None if moment is None else max(moment - workflow.now(), timedelta(0))
+    try:
+        await workflow.wait_condition(happened, timeout=timeout)
+    except TimeoutError:
+        return

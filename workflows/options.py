@@ -7,6 +7,7 @@ from temporalio.common import RetryPolicy
 
 CHAT_QUEUE: Final = "holdfast-chat"
 WATCH_QUEUE: Final = "holdfast-watch"
+RECORD_QUEUE: Final = "holdfast-records"
 RUNBOOK_QUEUE: Final = "holdfast-runbooks"
 
 # One attempt of a call to a target, a file or a metrics backend; a hung one is found after this long.
@@ -26,4 +27,5 @@ CHAT: Final = RetryPolicy(
 ONCE: Final = RetryPolicy(maximum_attempts=1)
 # Changes that follow each other closely make one edit, and what follows a decision goes before telling of it.
 CARD_PAUSE: Final = timedelta(milliseconds=250)
+RECORD_PAUSE: Final = timedelta(milliseconds=50)
 CHAT_BREAK: Final = timedelta(seconds=10)

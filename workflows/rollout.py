@@ -1,23 +1,23 @@
 """The staged fix rollout: stage after stage, until one is not promoted. What a stage is stands in `stage.py`.
 
-Send decisions with the Update `decide` (answered at once), or with the Signal `decide` (kept while no worker
-is up). Ask the Query `view` for the whole state.
+What it takes from people stands in `gated.py`. Ask the Query `view` for the whole state.
 """
 
 import asyncio
-from typing import Any
 
 from pydantic import BaseModel
 from temporalio import workflow
 from temporalio.exceptions import ActivityError, ApplicationError
 
-from workflows import calls, questions
+from workflows import calls
 from workflows.board import Board
 from workflows.gate import GateKeeper
+from workflows.gated import GatedRun
+from workflows.hearing import Hearing
 from workflows.stage import StageRun
 
 with workflow.unsafe.imports_passed_through():
-    from holdfast.domain.gates import DecisionReply
+    from holdfast.domain.decisions import DecisionReply
     from holdfast.domain.view import MessageRef, RunState, RunView, StageState
     from holdfast.ports.runs import RolloutRequest
     from holdfast.runbook.kinds.rollout import Stage
@@ -47,7 +47,7 @@ class RolloutReport(BaseModel):
 
 
 @workflow.defn(name="rollout")
-class Rollout:
+class Rollout(GatedRun):
     """One run of a rollout runbook."""
 
     @workflow.init
@@ -56,11 +56,13 @@ class Rollout:
         carried = start.carried
         view = carried.view if carried else _first_view(start)
         self._board = Board(view, carried.message if carried else None)
-        self._gates = GateKeeper(view, carried.replies if carried else None)
+        self._gates = GateKeeper(self._board)
+        self._hearing = Hearing(self._gates, carried.replies if carried else None)
 
     @workflow.run
     async def run(self, start: RolloutInput) -> RolloutReport:
         """Run the stages in order; the first one that is not promoted ends the run."""
+        self._gates.begin(protocol=workflow.patched("gate-protocol"), requester=start.requested_by)
         self._board.show(say=None if start.carried else f"started by {start.requested_by}")
         publishing = asyncio.create_task(self._board.keep_publishing())
         cancelled = False
@@ -70,6 +72,7 @@ class Rollout:
             cancelled = True
             self._gates.supersede()
             ending = self._board.end(RunState.STOPPED, "cancelled by request; what was under way is undone")
+        await self._gates.settled()
         await self._board.published()
         publishing.cancel()
         await workflow.wait_condition(workflow.all_handlers_finished)
@@ -79,38 +82,6 @@ class Rollout:
             raise ApplicationError(self._board.view.headline, type="RolloutFailed", non_retryable=True)
         return RolloutReport(outcome=ending, view=self._board.view)
 
-    # --- messages ---------------------------------------------------------------------------------------
-
-    @workflow.update(
-        name="decide",
-        description='Answer the open gate. Paste the JSON shown in the details and put your name after "by".',
-    )
-    def decide(self, message: Any) -> DecisionReply:
-        """Record a decision; refused ones never get here."""
-        reply = self._gates.decide(message)
-        self._board.show(say=f"{questions.sender(message)} on {reply.gate}: {reply.text}")
-        return reply
-
-    @decide.validator
-    def check_decision(self, message: Any) -> None:
-        """Refuse a decision that does not count, with the reason."""
-        self._gates.validate(message)
-
-    @workflow.signal(
-        name="decide",
-        description="The same as the update 'decide', kept while no worker is up. You get no answer here: "
-        "look at the details afterwards.",
-    )
-    def decide_later(self, message: Any = None) -> None:
-        """Record a decision, or say in the timeline why it did not count."""
-        said = self._gates.decide_or_explain(message)
-        self._board.show(say=f"{questions.sender(message)}: {said}")
-
-    @workflow.query(description="Everything the run shows of itself.")
-    def view(self) -> RunView:
-        """Return the current view."""
-        return self._board.view
-
     # --- the runbook ------------------------------------------------------------------------------------
 
     async def _prepare_and_roll_out(self, start: RolloutInput) -> RunState:
@@ -118,7 +89,7 @@ class Rollout:
             plan = await self._plan(start)
         except ActivityError as error:
             return self._board.end(RunState.FAILED, f"the runbook cannot be used: {calls.reason(error)}")
-        self._gates.people = plan.people
+        self._gates.know(plan.people, mfa=plan.spec.target.is_production)
         for number, stage in enumerate(plan.spec.stages, start=1):
             if self._stands(stage) is not StageState.AHEAD:
                 continue  # done before the run continued as new
@@ -143,8 +114,8 @@ class Rollout:
 
     def _continue_as_new_if_long(self, start: RolloutInput, plan: Plan) -> None:
         if workflow.info().is_continue_as_new_suggested() and workflow.all_handlers_finished():
-            board, gates = self._board, self._gates
-            carried = Carried(plan=plan, view=board.view, message=board.message, replies=gates.replies)
+            board = self._board
+            carried = Carried(plan=plan, view=board.view, message=board.message, replies=self._hearing.replies)
             workflow.continue_as_new(start.model_copy(update={"carried": carried}))
 
 

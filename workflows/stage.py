@@ -13,8 +13,10 @@ from workflows.gate import GateKeeper
 with workflow.unsafe.imports_passed_through():
     from activities.checks import CheckReport
     from activities.watching import WatchResult
-    from holdfast.domain.gates import Gate
+    from holdfast.domain.evidence import Evidence
+    from holdfast.domain.gates import Gate, GateState
     from holdfast.domain.journal import Effect
+    from holdfast.domain.signoff import Lapse
     from holdfast.domain.view import RunState, StageState
     from holdfast.runbook import plan as planned
     from holdfast.runbook.kinds.rollout import Stage
@@ -31,24 +33,84 @@ class StageRun:
         self._board, self._gates, self._plan, self._stage = board, gates, plan, stage
         self._number = number
         self._id = f"{number}-{stage.name}"
+        self._asked: Gate | None = None
 
     async def run(self) -> RunState | None:
         """Return how the whole run ends because of this stage; None when it is in place."""
         self._mark(StageState.CURRENT)
         checked = await self._checked(f"{self._id}-check")
         if checked is None:
-            return self._not_wanted("stopped because the checks did not pass")
+            return await self._refused("stopped because the checks did not pass")
         if checked.in_place:
             self._mark(StageState.IN_PLACE)
             self._board.show(say=f"{self._stage.title}: already in place")
             return None
-        gate = questions.ask_for_sign_off(self._gates, self._number, self._plan, self._stage, checked)
-        if not await self._answered(gate):
-            return self._not_wanted("rejected")
-        # The sign-off may have taken weeks: look again before acting.
-        if await self._checked(f"{self._id}-recheck") is None:
-            return self._not_wanted("stopped because the checks did not pass")
-        return await self._canary_or_undo()
+        unsigned = await self._signed_off(checked)
+        return await self._canary_or_undo() if unsigned is None else unsigned
+
+    async def _signed_off(self, checked: CheckReport) -> RunState | None:
+        """Ask until the approvals are good for the system as it is; None when they are, else the run's end."""
+        evidence, again, asked = questions.evidence_for(self._plan, self._stage, checked), "", 1
+        while True:
+            gate_id = self._id if asked == 1 else f"{self._id}-{asked}"
+            gate = questions.ask_for_sign_off(
+                self._gates, gate_id, self._number, self._stage, evidence, again=again
+            )
+            await self._answered(gate)
+            if not gate.goes_on and gate.state is not GateState.VOIDED:
+                return await self._refused("rejected")
+            # The sign-off may have taken weeks: look again before acting.
+            rechecked = await self._checked(f"{gate_id}-recheck")
+            if rechecked is None:
+                return await self._refused("stopped because the checks did not pass")
+            good = await self._gates.still_good(gate)
+            evidence = questions.evidence_for(self._plan, self._stage, rechecked, file=good.file)
+            again = self._void_if_changed(gate, good.problem, evidence)
+            if not again:
+                return None
+            asked += 1
+
+    def _void_if_changed(self, gate: Gate, problem: str, evidence: Evidence) -> str:
+        """Return why the approvals are void, having voided them; empty when they are good."""
+        if gate.basis is None or not self._gates.protocol:
+            return ""
+        found = [gate.note] if gate.state is GateState.VOIDED else []
+        changes = evidence.changes_since(gate.basis)
+        found += [f for f in (problem, *changes) if f]
+        if not found:
+            return ""
+        why = "; ".join(found) + ("" if changes else "; nothing else has changed")
+        if gate.state is not GateState.VOIDED:
+            self._gates.void(gate, why)
+        self._board.show(say=f"asked again: {why}")
+        return why
+
+    async def _refused(self, why: str) -> RunState:
+        """End the run without this stage; roll back the stages before where a deadline means that."""
+        self._mark(StageState.REJECTED)
+        if self._everything_goes():
+            why = f"{self._stage.title}: nobody decided before the deadline, which means: roll everything back."
+            proof = await even_if_cancelled(self._roll_back_promoted(why))
+            return self._board.end(RunState.ROLLED_BACK, f"{why} {proof}")
+        if self._asked is not None and self._asked.state is GateState.EXPIRED:
+            why = "nobody decided before the deadline, which means: reject"
+        return self._board.end(RunState.STOPPED, f"{self._stage.title}: {why}")
+
+    def _everything_goes(self) -> bool:
+        """Whether a deadline has passed that rolls back what was promoted before, too."""
+        gate = self._asked
+        return gate is not None and gate.state is GateState.EXPIRED and gate.on_deadline is Lapse.ROLLBACK
+
+    async def _roll_back_promoted(self, why: str) -> str:
+        """Undo every stage that this run has promoted, the newest first."""
+        self._board.show(
+            RunState.ROLLING_BACK, why, say="rolling back every stage", ping=f"Rolling back. {why}"
+        )
+        drifts: list[str] = []
+        for line in reversed([s for s in self._board.view.stages if s.state is StageState.PROMOTED]):
+            drifts += await undo(self._board, line.name)
+            line.state, line.share_percent = StageState.ROLLED_BACK, 0
+        return _proof(drifts)
 
     async def _canary_or_undo(self) -> RunState | None:
         title = self._stage.title
@@ -64,6 +126,8 @@ class StageRun:
             await self._roll_back(f"{title}: the run is cancelled")
             raise
         proof = await even_if_cancelled(self._roll_back(why))
+        if self._everything_goes():
+            proof = await even_if_cancelled(self._roll_back_promoted(why))
         return self._board.end(ending, f"{why} {proof}")
 
     async def _canary(self) -> bool:
@@ -98,7 +162,8 @@ class StageRun:
             gate = self._ask_about(seen, share, f"{self._id}-at-{share}-{asked}")
             if not await self._answered_under_guard(gate, share, baseline):
                 return False
-            if isinstance(seen, WatchResult) and seen.outcome is Outcome.PAUSE:
+            watched = isinstance(seen, WatchResult) and seen.outcome is Outcome.PAUSE
+            if watched and gate.state is not GateState.VOIDED:
                 return True  # a person took the risk; asking the same again would only tire them
             self._board.show(RunState.WATCHING, self._at(share, "watched again"))
 
@@ -119,9 +184,7 @@ class StageRun:
         self._board.show(RunState.ROLLING_BACK, why, say=said, ping=f"Rolling back. {why}")
         drifts = await undo(self._board, self._stage.name)
         self._mark(StageState.ROLLED_BACK)
-        if drifts:
-            return f"Undone, except for what others changed: {'; '.join(drifts)}."
-        return "Undone and verified: the target is as it was before the stage."
+        return _proof(drifts)
 
     # --- asking -----------------------------------------------------------------------------------------
 
@@ -136,22 +199,25 @@ class StageRun:
                 return report
             attempt += 1
             gate = questions.ask_about_problems(self._gates, f"{gate_id}-{attempt}", self._stage, report)
-            if not await self._answered(gate):
+            await self._answered(gate)
+            if not gate.goes_on and gate.state is not GateState.VOIDED:
                 return None
 
     def _ask_about(self, seen: WatchResult | str, share: int, gate_id: str) -> Gate:
         if isinstance(seen, str):
             return questions.ask_about_blindness(self._gates, gate_id, self._stage, share, seen)
-        return questions.ask_about_verdict(self._gates, gate_id, self._stage, share, seen)
+        return questions.ask_about_verdict(self._gates, gate_id, self._stage, share, seen, plan=self._plan)
 
-    async def _answered(self, gate: Gate) -> bool:
+    async def _answered(self, gate: Gate) -> None:
+        """Ask, and wait until the gate is closed."""
         self._board.show(
             RunState.WAITING, gate.title, say=f"asked: {gate.title}", ping=questions.call_for(gate)
         )
-        return await self._gates.decided(gate)
+        self._asked = gate
+        await self._gates.decided(gate)
 
     async def _answered_under_guard(self, gate: Gate, share: int, baseline: Baseline) -> bool:
-        """Wait for a person, but roll back without one if the canary gets bad meanwhile."""
+        """Wait for a person, but roll back without one if the canary gets bad meanwhile; True to go on."""
         answer = asyncio.create_task(self._answered(gate))
         guard = asyncio.create_task(self._turned_bad(share, baseline))
         try:
@@ -160,9 +226,13 @@ class StageRun:
                 self._gates.supersede()
                 self._board.show(headline=f"{self._stage.title}: {guard.result()}.")
                 return False
-            if not answer.result():
-                self._board.show(headline=self._at(share, "rolled back by decision."))
-            return answer.result()
+            await answer
+            if gate.goes_on or gate.state is GateState.VOIDED:
+                await self._gates.on_record()
+                return True
+            decided = "by decision" if gate.state is GateState.REJECTED else "because nobody decided in time"
+            self._board.show(headline=self._at(share, f"rolled back {decided}."))
+            return False
         finally:
             answer.cancel()
             guard.cancel()
@@ -198,6 +268,8 @@ class StageRun:
         said = f"verdict at {verdict.share_percent} %: {verdict.outcome}. {verdict.reason}"
         self._board.show(say=said, quietly=True)
 
-    def _not_wanted(self, why: str) -> RunState:
-        self._mark(StageState.REJECTED)
-        return self._board.end(RunState.STOPPED, f"{self._stage.title}: {why}")
+
+def _proof(drifts: list[str]) -> str:
+    if drifts:
+        return f"Undone, except for what others changed: {'; '.join(drifts)}."
+    return "Undone and verified: the target is as it was before the stage."

@@ -1,13 +1,18 @@
-"""An approver who has never seen the Temporal UI: reads the details, pastes the JSON, reads the answer."""
+"""An approver who has never seen the Temporal UI: reads the details, asks for a code, pastes it."""
 
+import json
 import os
-from collections.abc import AsyncIterator
+import re
+from collections.abc import AsyncIterator, Callable
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 import yaml
 from playwright.async_api import Page, async_playwright, expect
 
+from holdfast.domain.gates import Gate
+from tests import signing
 from tests.fakes import eventually
 from tests.server import start_server
 from tests.workflows.conftest import PEOPLE, House, Run, open_house
@@ -48,16 +53,16 @@ async def served(tmp_path: Path) -> AsyncIterator[tuple[House, str]]:
         yield house, f"http://127.0.0.1:{port}"
 
 
-async def open_dialog(page: Page, kind: str) -> None:
+async def open_dialog(page: Page, kind: str, name: str) -> None:
     await page.get_by_role("button", name="More Actions").first.click()
     await page.locator("[role=menuitem]:visible", has_text=f"Send {kind}").first.click()
     select = "update-select-button" if kind == "an Update" else "signal-select-button"
     await page.locator(f"[data-testid={select}]:visible").click()
-    await page.locator("[role=option]:visible", has_text="decide").first.click()
+    await page.locator("[role=option]:visible", has_text=re.compile(rf"^\s*{name}\b")).first.click()
 
 
-async def send(page: Page, kind: str, pasted: str) -> None:
-    await open_dialog(page, kind)
+async def send(page: Page, kind: str, pasted: str, *, name: str = "decide") -> None:
+    await open_dialog(page, kind, name)
     if pasted:
         await page.locator(".cm-content:visible").last.click()
         await page.keyboard.insert_text(pasted)
@@ -71,7 +76,12 @@ async def opened(page: Page, ui: str, run: Run) -> None:
     await page.get_by_text("User Metadata").first.click()
 
 
-async def test_the_details_say_where_the_run_stands_and_what_to_paste(
+def in_private_chat(house: House, run: Run) -> str:
+    """The newest JSON that the bot has sent to somebody about this run."""
+    return next((said.paste for said in reversed(house.private.said) if run.handle.id in said.text), "")
+
+
+async def test_the_details_say_where_the_run_stands_and_how_to_answer(
     page: Page, served: tuple[House, str]
 ) -> None:
     house, ui = served
@@ -80,45 +90,96 @@ async def test_the_details_say_where_the_run_stands_and_what_to_paste(
     await opened(page, ui, run)
     frame = page.frame_locator("iframe").last
     await expect(frame.get_by_text("WAITING FOR A DECISION")).to_be_visible()
-    await expect(frame.locator("pre")).to_contain_text(f'"evidence": "{gate.evidence}"')
+    await expect(frame.get_by_text("send_code").first).to_be_visible()
+    await expect(frame.get_by_text(gate.evidence).first).to_be_visible()
     await expect(frame.get_by_text("Widen the pool")).to_be_visible()
     await run.handle.terminate()
 
 
-async def test_what_the_details_show_can_be_pasted_as_an_update_and_the_run_goes_on(
+async def test_a_code_asked_for_in_the_ui_comes_to_the_private_chat_and_its_json_is_accepted(
     page: Page, served: tuple[House, str]
 ) -> None:
     house, ui = served
     run = await house.start(house.write())
     await run.gate()
     await opened(page, ui, run)
-    pasted = await page.frame_locator("iframe").last.locator("pre").inner_text()
+    await send(page, "an Update", '{"by": "boris"}', name="send_code")
+    pasted = await eventually(lambda: in_private_chat(house, run))
+    await page.reload()
     await send(page, "an Update", pasted)
     assert (await run.gate(lambda g: g.id == "2-pool")).id == "2-pool"
-    assert (await run.view()).closed_gates[0].decisions[0].channel == "temporal-ui"
+    [decision] = (await run.view()).closed_gates[0].decisions
+    assert (decision.by, decision.channel, decision.proofs) == ("boris", "temporal-ui", ("code",))
     await run.handle.terminate()
 
 
+def forged(run: Run, gate: Gate) -> str:
+    return json.dumps({"gate": gate.id, "decision": "approve", "by": "boris"})
+
+
+def strangers(run: Run, gate: Gate) -> str:
+    return json.dumps(signing.pasted(signing.decision(run.handle.id, gate, "mallory")))
+
+
+def old(run: Run, gate: Gate) -> str:
+    past = datetime.now(UTC) - timedelta(minutes=1)
+    return json.dumps(signing.pasted(signing.decision(run.handle.id, gate, "boris", expires_at=past)))
+
+
+def for_another(run: Run, gate: Gate) -> str:
+    code = signing.pasted(signing.decision(run.handle.id, gate, "vera"))
+    return json.dumps(code | {"by": "boris"})
+
+
+def no_json(run: Run, gate: Gate) -> str:
+    return '"approve"'
+
+
+def nothing(run: Run, gate: Gate) -> str:
+    return ""
+
+
 @pytest.mark.parametrize(
-    ("pasted", "says"),
+    ("wrong", "says"),
     [
-        ('{"gate": "1-limit", "decision": "approve", "by": "mallory"}', "'mallory' is not an approver"),
-        ('{"gate": "2-pool", "decision": "approve", "by": "boris"}', "the open gate is '1-limit'"),
-        ('"approve"', "A decision is a JSON object"),
+        (forged, "needs your own approval code"),
+        (strangers, "'mallory' is not an approver"),
+        (old, "The approval code was good until"),
+        (for_another, "The approval code is not boris's"),
+        (no_json, "A decision is a JSON object"),
+        (nothing, "A decision is a JSON object"),
     ],
 )
-async def test_a_refused_update_tells_the_approver_why_and_shows_no_traceback(
-    page: Page, served: tuple[House, str], pasted: str, says: str
+async def test_a_refused_update_tells_the_approver_why_and_harms_nothing(
+    page: Page, served: tuple[House, str], wrong: Callable[[Run, Gate], str], says: str
 ) -> None:
     house, ui = served
     run = await house.start(house.write())
-    await run.gate()
+    gate = await run.gate()
     await opened(page, ui, run)
-    await send(page, "an Update", pasted)
+    await send(page, "an Update", wrong(run, gate))
     await expect(page.get_by_text(says).locator("visible=true").first).to_be_visible()
     assert "Traceback" not in await page.content()
     assert 'File "/' not in await page.content()
-    assert (await run.gate()).id == "1-limit"
+    await run.answer(gate=gate)
+    assert (await run.gate(lambda g: g.id == "2-pool")).id == "2-pool"
+    await run.handle.terminate()
+
+
+async def test_a_signal_is_answered_in_the_details_and_in_the_private_chat(
+    page: Page, served: tuple[House, str]
+) -> None:
+    house, ui = served
+    run = await house.start(house.write())
+    gate = await run.gate()
+    await opened(page, ui, run)
+    await send(page, "a Signal", old(run, gate))
+    await eventually(
+        lambda: "did not count" in "".join(s.text for s in house.private.said if s.person == "boris")
+    )
+    await page.reload()  # the page shows details as of when it was opened
+    frame = page.frame_locator("iframe").last
+    await expect(frame.get_by_text("The approval code was good until").first).to_be_visible()
     await run.handle.terminate()
 
 

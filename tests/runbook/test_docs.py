@@ -15,7 +15,7 @@ PAGE = (ROOT / "docs/write-a-runbook.md").read_text()
 def fields_of(kind: str) -> Iterator[str]:
     schema = schema_of(kind)
     for definition in (schema, *schema["$defs"].values()):
-        yield from definition["properties"]
+        yield from definition.get("properties", {})
 
 
 @pytest.mark.parametrize("field", sorted({name for kind in MODELS for name in fields_of(kind)}))

@@ -171,7 +171,7 @@ STARTERS = "starters: [oncall, sre-lead]"
 @pytest.mark.parametrize(
     ("new", "message"),
     [
-        (f"{STARTERS}\nstarters: [mallory]", "starters: is given twice, first on line 12: keep one"),
+        (f"{STARTERS}\nstarters: [mallory]", "starters: is given twice, first on line 13: keep one"),
         ("starters: &s [oncall]\nx: *s", "x: an alias (*name) stands here"),
         ("starters: &s [*s]", "starters.0: an alias (*name) stands here"),
         ("starters:\n\t- oncall", "a tab: YAML is indented with spaces only"),
@@ -182,7 +182,7 @@ STARTERS = "starters: [oncall, sre-lead]"
         ("starters: [" + "[" * 5000, "is nested far too deep"),
         ("starters: " + "[" * 30 + "]" * 30, "is nested deeper than 20 levels"),
         ("5: [oncall]", "a field's name is text, not 5"),
-        ("starters: [oncall", "while parsing a flow sequence that begins on line 12"),
+        ("starters: [oncall", "while parsing a flow sequence that begins on line 13"),
         ("starters: [oncall]\n---\nkind: rollout", "a second document (---) begins here"),
         ("starters: ['\x07']", "a character that YAML does not allow"),
         ('starters: ["\\ud800"]', "starters.0: holds half of a character"),

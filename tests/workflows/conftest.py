@@ -1,21 +1,31 @@
+import asyncio
 import itertools
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
 from temporalio.client import Client, WorkflowHandle
+from temporalio.worker import Worker
 
+from activities.calling import CallingActivities
+from activities.guard import Guard, install
+from activities.signing import RecordActivities, SigningActivities
+from holdfast.adapters.temporal.history import TemporalHistory
 from holdfast.adapters.temporal.runs import TemporalRuns
-from holdfast.domain.gates import Decision, Gate
+from holdfast.domain.gates import Delegation, Gate
 from holdfast.domain.view import RunView
 from holdfast.ports.runs import RolloutRequest
 from holdfast.runbook.library import RunbookLibrary
+from tests import signing
+from tests.activities.gate_fakes import MemoryAudit, MemoryBook, RecordingChannel
 from tests.fakes import ChatRoom, Metrics, Target, Targets, eventually
-from workers.queues import chat_worker, run_workers
+from workers.queues import chat_worker, record_worker, run_workers
+from workers.refusals import keep_refusals
 from workflows.options import RUNBOOK_QUEUE
 
 PEOPLE = {
@@ -23,6 +33,7 @@ PEOPLE = {
         {"name": "anna", "title": "Anna (on-call)", "telegram_id": 1, "roles": ["oncall"]},
         {"name": "boris", "title": "Boris (SRE lead)", "telegram_id": 2, "roles": ["lead"]},
         {"name": "vera", "title": "Vera (SRE lead)", "telegram_id": 3, "roles": ["lead"]},
+        {"name": "gleb", "title": "Gleb (stand-in)", "telegram_id": 4, "roles": ["stand-in"]},
     ]
 }
 METRICS = {"latency_p95": 30, "error_rate": 30, "message_volume": 20, "cpu_memory": 10, "database_time": 10}
@@ -49,7 +60,7 @@ def runbook(name: str, **changes: Any) -> dict[str, Any]:
         "name": name,
         "title": "A test of two stages",
         "summary": "Two small changes.",
-        "target": {"endpoint": name},
+        "target": {"endpoint": name, "environment": "rehearsal"},
         "starters": ["oncall"],
         "paces": {"default": {"settle": "0.1s", "window": "0.2s", "interval": "0.1s"}},
         "scoring": {
@@ -70,6 +81,24 @@ def runbook(name: str, **changes: Any) -> dict[str, Any]:
     return file
 
 
+class StandingDelegations:
+    """`ports.delegations.StandingDelegations` in memory, without its checks."""
+
+    def __init__(self) -> None:
+        self.items: list[Delegation] = []
+
+    async def add(self, delegation: Delegation, *, key: str) -> None:
+        self.items.append(delegation)
+
+    async def active_after(self, now: datetime) -> list[Delegation]:
+        return [d for d in self.items if d.until is None or d.until > now]
+
+    async def end(self, by: str, *, now: datetime) -> int:
+        before = len(self.items)
+        self.items = [d for d in self.items if d.by != by]
+        return before - len(self.items)
+
+
 @dataclass
 class House:
     """Workers over in-memory ports on a real server, and the files they read."""
@@ -79,6 +108,37 @@ class House:
     targets: Targets = field(default_factory=Targets)
     metrics: Metrics = field(default_factory=Metrics)
     chat: ChatRoom = field(default_factory=ChatRoom)
+    private: RecordingChannel = field(default_factory=RecordingChannel)
+    book: MemoryBook = field(default_factory=MemoryBook)
+    audit: MemoryAudit = field(default_factory=MemoryAudit)
+    delegations: StandingDelegations = field(default_factory=StandingDelegations)
+    guard: Guard = field(default_factory=lambda: Guard(signing.KEYS))
+
+    def workers(self) -> list[Worker]:
+        """Everything that `holdfast worker` serves, over these ports."""
+        library = RunbookLibrary([self.directory])
+        calling = CallingActivities(
+            [self.private],
+            self.book,
+            self.audit,
+            keyring=signing.KEYS,
+            run_url=lambda run_id: f"http://ui/{run_id}",
+        )
+        return [
+            *run_workers(
+                self.client,
+                library=library,
+                providers={"http_config": self.targets, "canary_share": self.targets},
+                metrics=self.metrics,
+                signing=SigningActivities(
+                    keyring=signing.KEYS,
+                    history=TemporalHistory(self.client),
+                    file_digest=lambda name: library.rollout(name).digest,
+                ),
+            ),
+            chat_worker(self.client, self.chat, calling, run_url=lambda run_id: f"http://ui/{run_id}"),
+            record_worker(self.client, RecordActivities(audit=self.audit, delegations=self.delegations)),
+        ]
 
     def write(self, **changes: Any) -> str:
         """Write a runbook of its own for a test and return its name."""
@@ -126,10 +186,13 @@ class Run:
 
         return await eventually(open_gate)
 
-    async def answer(self, choice: str = "approve", by: str = "boris", gate: Gate | None = None) -> Gate:
+    async def answer(
+        self, choice: str = "approve", by: str = "boris", gate: Gate | None = None, **more: Any
+    ) -> Gate:
         gate = gate or await self.gate()
-        decision = Decision(gate=gate.id, decision=choice, by=by, evidence=gate.evidence)
-        await self.house.runs().decide(self.handle.id, decision)
+        await self.house.runs().decide(
+            self.handle.id, signing.decision(self.handle.id, gate, by, choice, **more)
+        )
         return gate
 
     async def result(self) -> dict[str, Any]:
@@ -140,18 +203,13 @@ class Run:
 async def open_house(client: Client, directory: Path) -> AsyncIterator[House]:
     """Serve runs of the runbooks in this directory, over in-memory ports."""
     house = House(client, directory)
+    install(house.guard)
     async with AsyncExitStack() as stack:
-        for worker in [
-            *run_workers(
-                client,
-                library=RunbookLibrary([directory]),
-                providers={"http_config": house.targets, "canary_share": house.targets},
-                metrics=house.metrics,
-            ),
-            chat_worker(client, house.chat, run_url=lambda run_id: f"http://ui/{run_id}"),
-        ]:
+        for worker in house.workers():
             await stack.enter_async_context(worker)
+        refusals = asyncio.create_task(keep_refusals(house.guard, house.audit))
         yield house
+        refusals.cancel()
 
 
 @pytest.fixture(scope="session")

@@ -7,8 +7,9 @@ import pytest
 from temporalio.client import WorkflowUpdateFailedError
 from temporalio.exceptions import ApplicationError
 
+from holdfast.domain.decisions import Decision
 from holdfast.domain.errors import DecisionRefused, UnknownName
-from holdfast.domain.gates import Decision
+from tests import signing
 from tests.fakes import eventually
 from tests.workflows.conftest import House, Run
 
@@ -16,6 +17,11 @@ from tests.workflows.conftest import House, Run
 async def updates_in_history(run: Run) -> int:
     events = (await run.handle.fetch_history()).events
     return sum(e.HasField("workflow_execution_update_accepted_event_attributes") for e in events)
+
+
+async def told(house: House, person: str, text: str) -> bool:
+    """Whether this was written to the person's private chat."""
+    return any(said.person == person and text in said.text for said in house.private.said)
 
 
 async def refusal(run: Run, message: Any) -> ApplicationError:
@@ -39,7 +45,13 @@ async def refusal(run: Run, message: Any) -> ApplicationError:
         ({"gate": "1-limit", "decision": "approve"}, "unreadable", "by"),
         ({"decision": "approve", "by": "boris"}, "unreadable", "gate"),
         ({"gate": "1-limit", "decision": "approve", "by": "mallory"}, "not_an_approver", "boris, vera"),
-        ({"gate": "1-limit", "decision": "approve", "by": "anna"}, "not_an_approver", "not an approver"),
+        (
+            {"gate": "1-limit", "decision": "approve", "by": "anna"},
+            "not_an_approver",
+            "who asks does not approve",
+        ),
+        ({"gate": "1-limit", "decision": "reject", "by": "boris"}, "reason_needed", "give a reason"),
+        ({"gate": "1-limit", "decision": "approve", "by": "boris"}, "not_proven", "approval code"),
         ({"gate": "2-pool", "decision": "approve", "by": "boris"}, "not_the_open_gate", "'1-limit'"),
         (
             {"gate": "1-limit", "decision": "approve", "by": "boris", "evidence": "0123456789ab"},
@@ -72,18 +84,24 @@ async def test_an_update_without_any_input_is_refused_and_wedges_nothing(house: 
     await run.handle.cancel()
 
 
-async def test_the_json_shown_in_the_details_is_accepted_as_it_stands(house: House) -> None:
+async def test_the_json_from_the_private_chat_is_accepted_as_it_stands(house: House) -> None:
     run = await house.start(house.write())
     gate = await run.gate()
-    reply = await run.handle.execute_update("decide", json.loads(gate.example()))
+    told = await run.handle.execute_update("send_code", {"by": "boris"})
+    assert "Boris's private chat" in told["text"]
+    [said] = [said for said in house.private.said if run.handle.id in said.text]
+    assert said.person == "boris"
+    reply = await run.handle.execute_update("decide", json.loads(said.paste))
     assert reply["answer"] == "accepted"
+    assert (await run.view()).closed_gates[0].decisions[0].proofs == ("code",)
+    assert gate.id == "1-limit"
     await run.handle.cancel()
 
 
 async def test_a_second_tap_is_told_that_it_is_too_late_and_by_whom_it_was_decided(house: House) -> None:
     run = await house.start(house.write())
     gate = await run.answer(by="vera")
-    cause = await refusal(run, {"gate": gate.id, "decision": "reject", "by": "boris"})
+    cause = await refusal(run, signing.pasted(signing.decision(run.handle.id, gate, "boris", "reject")))
     assert cause.type == "already_decided"
     assert "vera said approve via temporal-ui" in cause.message
     await run.handle.cancel()
@@ -92,7 +110,11 @@ async def test_a_second_tap_is_told_that_it_is_too_late_and_by_whom_it_was_decid
 async def test_a_repeated_delivery_of_a_decision_gets_the_first_answer_again(house: House) -> None:
     run = await house.start(house.write())
     gate = await run.gate()
-    tap = Decision(token=gate.token, decision="approve", by="boris", channel="telegram", id="telegram:77")
+    tap = signing.seal(
+        Decision(token=gate.token, decision="approve", by="boris", channel="telegram", id="telegram:77"),
+        run=run.handle.id,
+        execution="",
+    )
     runs = house.runs()
     first = await runs.decide(run.handle.id, tap)
     again = await runs.decide(run.handle.id, tap)
@@ -113,7 +135,7 @@ async def test_one_person_has_one_vote_where_two_are_needed(house: House) -> Non
     ]
     run = await house.start(house.write(stages=stages))
     gate = await run.gate()
-    answer = {"gate": gate.id, "decision": "approve", "by": "boris"}
+    answer = signing.pasted(signing.decision(run.handle.id, gate, "boris"))
     reply = await run.handle.execute_update("decide", answer)
     assert (reply["answer"], reply["waiting_for"]) == ("waiting_for_more", 1)
 
@@ -128,8 +150,10 @@ async def test_one_person_has_one_vote_where_two_are_needed(house: House) -> Non
 async def test_a_signal_counts_like_an_update(house: House) -> None:
     run = await house.start(house.write())
     gate = await run.gate()
-    await run.handle.signal("decide", {"gate": gate.id, "decision": "yes", "by": "Boris"})
+    answer = signing.pasted(signing.decision(run.handle.id, gate, "boris"))
+    await run.handle.signal("decide", {**answer, "decision": "yes", "by": "Boris"})
     await run.gate(lambda g: g.id == "2-pool")
+    await eventually(lambda: told(house, "boris", "Recorded"))
     await run.handle.cancel()
 
 
@@ -157,7 +181,7 @@ async def test_decisions_for_a_run_that_ended_or_never_was_are_refused_in_words(
     run = await house.start(house.write())
     gate = await run.answer("reject")
     await run.result()
-    late = Decision(gate=gate.id, decision="approve", by="boris")
+    late = signing.decision(run.handle.id, gate, "boris")
     with pytest.raises(DecisionRefused, match="has ended"):
         await house.runs().decide(run.handle.id, late)
     with pytest.raises(UnknownName, match="run-of-nobody"):
@@ -169,8 +193,9 @@ async def test_the_details_show_the_json_to_paste_and_where_the_run_stands(house
     gate = await run.gate()
     details = await run.handle.query("__temporal_workflow_metadata")
     text = details.current_details
-    assert gate.example() in text
+    assert "send_code" in text
+    assert gate.evidence in text
     assert "WAITING FOR A DECISION" in text
     names = {d.name for d in details.definition.update_definitions}
-    assert names == {"decide"}
+    assert names == {"decide", "send_code", "extend", "delegate"}
     await run.handle.cancel()

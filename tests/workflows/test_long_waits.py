@@ -12,7 +12,7 @@ from temporalio.worker import Replayer
 
 from holdfast.adapters.temporal.conversion import DATA_CONVERTER
 from holdfast.domain.errors import DecisionRefused
-from holdfast.domain.gates import Decision
+from tests import signing
 from tests.server import start_server
 from tests.workflows.conftest import PEOPLE, House, Run, open_house
 from workers.queues import RUNNER
@@ -55,7 +55,7 @@ async def test_a_long_run_continues_as_new_at_a_stage_boundary_and_forgets_nothi
         run = await house.start(house.write())
         first = await run.answer()
         second = await run.gate(lambda g: g.id != first.id)
-        late = Decision(gate=first.id, decision="approve", by="vera")
+        late = signing.decision(run.handle.id, first, "vera")
         with pytest.raises(DecisionRefused, match=r"Too late: .*boris said approve"):
             await house.runs().decide(run.handle.id, late)
         await run.answer(gate=second)

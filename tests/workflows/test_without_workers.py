@@ -7,9 +7,10 @@ import yaml
 from temporalio.client import Client
 
 from holdfast.adapters.temporal.runs import TemporalRuns
+from holdfast.domain.decisions import Answer, Decision
 from holdfast.domain.errors import EngineUnavailable
-from holdfast.domain.gates import Answer, Decision
 from holdfast.ports.runs import RolloutRequest
+from tests import signing
 from tests.fakes import eventually
 from tests.server import start_server
 from tests.workflows.conftest import PEOPLE, Run, open_house
@@ -33,7 +34,11 @@ async def test_a_decision_is_stored_while_no_worker_is_up_and_counted_when_one_i
 
         with pytest.raises(EngineUnavailable):
             await runs.view(run.handle.id)
-        tap = Decision(token=gate.token, decision="approve", by="boris", channel="telegram", id="telegram:1")
+        tap = signing.seal(
+            Decision(token=gate.token, decision="approve", by="boris", channel="telegram", id="telegram:1"),
+            run=run.handle.id,
+            execution="",
+        )
         reply = await runs.decide(run.handle.id, tap)
         assert reply.answer is Answer.STORED
         assert await runs.start(RolloutRequest(runbook="x", requested_by="anna"), run_id="run-later")

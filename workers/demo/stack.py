@@ -102,6 +102,7 @@ class Stack:
             "HOLDFAST_TELEGRAM_TOKEN": BOT_TOKEN,
             "HOLDFAST_TELEGRAM_CHAT": str(CHAT_ID),
             "HOLDFAST_TELEGRAM_API": f"http://127.0.0.1:{p.telegram}",
+            "HOLDFAST_STATE_DIR": str(self.directory / "state"),
         }
 
     def start(self, *names: str) -> None:

@@ -1,6 +1,7 @@
 """The demo's story: an incident on a live system, fixed in stages that people approve."""
 
 import asyncio
+import json
 from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
@@ -198,14 +199,41 @@ class Story:
         if self.interactive:
             self._leave_to_you(gate, approver)
         else:
-            self.screen.say(NAMES[approver], f"pastes into the Temporal UI: {' '.join(gate.example().split())}")
-            await self.world.decide_in_ui(run_id, gate.example())
+            await self._answer_in_ui(run_id, gate, approver)
         view = await self._until_decided(run_id, gate)
         if self.interactive:
             return  # which channel you take is yours
-        channel = next(g for g in view.closed_gates if g.id == gate.id).decisions[0].channel
-        claim = "one approval came through the Temporal UI"
-        self.facts.check(claim, holds=channel == "temporal-ui", seen=f"{gate.id}: {channel}")
+        decision = next(g for g in view.closed_gates if g.id == gate.id).decisions[0]
+        seen = f"{gate.id}: {decision.by} via {decision.channel}, proof: {' + '.join(decision.proofs)}"
+        claim = "one approval came through the Temporal UI, proven by a code from the private chat"
+        self.facts.check(
+            claim, holds=(decision.channel, decision.proofs) == ("temporal-ui", ("code",)), seen=seen
+        )
+
+    async def _answer_in_ui(self, run_id: str, gate: Gate, approver: int) -> None:
+        """Try a forged answer, then have the real code sent to the private chat, and paste it."""
+        name = NAMES[approver]
+        forged = json.dumps({"gate": gate.id, "decision": "approve", "by": name, "evidence": gate.evidence})
+        self.screen.say("mallory", f"pastes into the Temporal UI: {forged}")
+        refused = str(await self.world.update_in_ui(run_id, "decide", forged))
+        self.facts.check(
+            "a name alone does not count in the Temporal UI",
+            holds="approval code" in refused,
+            seen="no code, no vote",
+        )
+        await self.world.update_in_ui(run_id, "send_code", json.dumps({"by": name}))
+        pasted = await self._until(
+            "the code is in the private chat", lambda: self._code_in_chat(approver, gate)
+        )
+        self.screen.say(name, f"pastes what the bot sent: {' '.join(pasted.split())}")
+        await self.world.update_in_ui(run_id, "decide", pasted)
+
+    async def _code_in_chat(self, approver: int, gate: Gate) -> str | None:
+        for message in reversed(await self.world.messages(approver)):
+            text = str(message.get("text", ""))
+            if '"code"' in text and gate.evidence in text:
+                return text[text.index("{") : text.rindex("}") + 1]
+        return None
 
     def _leave_to_you(self, gate: Gate, approver: int) -> None:
         what = f"approve gate {gate.id} as {NAMES[approver]} (Telegram page or Temporal UI)"

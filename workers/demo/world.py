@@ -84,15 +84,15 @@ class World:
         """Type a message into the incidents chat as somebody."""
         await self._post(f"{self._telegram}/human/send", {"user": user, "chat": CHAT_ID, "text": text})
 
-    async def press(self, user: int, message_id: int, callback_data: str) -> str:
+    async def press(self, user: int, message_id: int, callback_data: str, *, chat: int = CHAT_ID) -> str:
         """Press a button as somebody; return what the chat tells that person, or that nothing was told."""
-        body = {"user": user, "chat": CHAT_ID, "message_id": message_id, "button": callback_data}
+        body = {"user": user, "chat": chat, "message_id": message_id, "button": callback_data}
         answer = await self._post(f"{self._telegram}/human/press", body)
         return str(answer["text"] if answer["answered"] else answer["reason"])
 
-    async def messages(self) -> list[dict[str, Any]]:
-        """Return the incidents chat, oldest first."""
-        shown = await self._get(f"{self._telegram}/human/messages", chat=CHAT_ID)
+    async def messages(self, chat: int = CHAT_ID) -> list[dict[str, Any]]:
+        """Return a chat, oldest first; a person's private chat with the bot has the person's id."""
+        shown = await self._get(f"{self._telegram}/human/messages", chat=chat)
         messages: list[dict[str, Any]] = shown["messages"]
         return messages
 
@@ -100,9 +100,9 @@ class World:
         """Return the address of a run's page in the Temporal UI."""
         return f"{self._ui}/namespaces/default/workflows/{run_id}"
 
-    async def decide_in_ui(self, run_id: str, pasted: str) -> dict[str, Any]:
-        """Send the Update `decide` with this JSON, exactly as the Temporal UI's dialog does."""
-        url = f"{self._ui}/api/v1/namespaces/default/workflows/{run_id}/update/decide"
+    async def update_in_ui(self, run_id: str, name: str, pasted: str) -> dict[str, Any]:
+        """Send an Update with this JSON, exactly as the Temporal UI's dialog does."""
+        url = f"{self._ui}/api/v1/namespaces/default/workflows/{run_id}/update/{name}"
         request = {"meta": {"updateId": ""}, "input": {"args": {"payloads": [_payload(pasted)]}}}
         await self._http.get(
             self._ui

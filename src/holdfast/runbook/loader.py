@@ -89,6 +89,7 @@ def _ambiguities(people: People) -> list[Problem]:
     names: dict[str, int] = {}
     chats: dict[int, str] = {}
     everybody = {p.name for p in people.people}
+    roles = {role for p in people.people for role in p.roles}
     for index, person in enumerate(people.people):
         at = ("people", index)
         if names.setdefault(person.name, index) != index:
@@ -96,6 +97,14 @@ def _ambiguities(people: People) -> list[Problem]:
         if person.telegram_id is not None and chats.setdefault(person.telegram_id, person.name) != person.name:
             holder = chats[person.telegram_id]
             problems.append(Problem((*at, "telegram_id"), f"{person.telegram_id} is {holder}'s already"))
+        if person.deputy and (person.deputy == person.name or person.deputy not in everybody):
+            others = ", ".join(sorted(everybody - {person.name}))
+            problems.append(Problem((*at, "deputy"), f"'{person.deputy}' is nobody else here; known: {others}"))
+        problems += [
+            Problem((*at, "groups"), f"'{group}' is a role or a person's name too: name the group otherwise")
+            for group in person.groups
+            if group in everybody or group in roles
+        ]
         problems += [
             Problem((*at, "roles"), f"the role '{role}' has the name of a person: name it otherwise")
             for role in person.roles

@@ -4,9 +4,10 @@ from collections.abc import Iterable, Iterator
 from string import Template
 from typing import Final
 
-from holdfast.domain.errors import RunbookInvalid
+from holdfast.domain.errors import InvalidInput, RunbookInvalid
 from holdfast.domain.people import People
-from holdfast.runbook.kinds.rollout import RolloutSpec, SignOff
+from holdfast.domain.signoff import SignOff, can_be_met, slots_of
+from holdfast.runbook.kinds.rollout import RolloutSpec
 from holdfast.runbook.plain_yaml import FieldPath, Problem
 from holdfast.runbook.source import Source, describe
 
@@ -35,26 +36,58 @@ def review(spec: RolloutSpec, people: People, *, source: Source | None = None) -
 def _people_problems(spec: RolloutSpec, people: People) -> Iterator[Problem]:
     yield from _nobody_holds(("starters",), spec.starters, people)
     for index, stage in enumerate(spec.stages):
-        at = ("stages", index, "gate")
-        yield from _nobody_holds((*at, "approvers"), stage.gate.approvers, people)
-        yield from _quorum_problems((*at, "quorum"), stage.gate, people)
+        yield from _gate_problems(("stages", index, "gate"), stage.gate, people)
 
 
-def _nobody_holds(at: FieldPath, roles_or_names: Iterable[str], people: People) -> Iterator[Problem]:
-    for index, wanted in enumerate(roles_or_names):
+def _gate_problems(at: FieldPath, gate: SignOff, people: People) -> Iterator[Problem]:
+    for path, listed in _named(gate):
+        yield from _nobody_holds((*at, *path), listed, people)
+    slots = slots_of(gate, people)
+    if all(slot.holders for slot in slots) and not can_be_met(slots):
+        field = "steps" if gate.steps else "quorum"
+        names = ", ".join(p.name for p in people.holding(gate.listed))
+        yield Problem(
+            (*at, field),
+            f"asks for {len(slots)} approvals by different people, but only these may approve: {names}",
+        )
+
+
+def _named(gate: SignOff) -> Iterator[tuple[FieldPath, tuple[str, ...]]]:
+    """Yield every list of people in a policy, with the path to it."""
+    yield ("approvers",), gate.approvers
+    for number, step in enumerate(gate.steps):
+        yield ("steps", number, "of" if step.of else "all_of"), step.listed
+    for number, escalation in enumerate(gate.escalate):
+        yield ("escalate", number, "to"), escalation.listed
+    yield ("veto",), gate.veto
+    yield ("may_extend",), gate.may_extend
+
+
+def _nobody_holds(at: FieldPath, listed: Iterable[str], people: People) -> Iterator[Problem]:
+    for index, wanted in enumerate(listed):
         if not people.holding([wanted]):
-            known = sorted({r for p in people.people for r in p.roles} | {p.name for p in people.people})
+            known = sorted({n for p in people.people for n in (p.name, *p.roles, *p.groups)})
             yield Problem(
                 (*at, index),
-                f"nobody in people.yaml has the role or name '{wanted}'; known: {', '.join(known) or 'none'}",
+                f"nobody in people.yaml has the role, group or name '{wanted}'; "
+                f"known: {', '.join(known) or 'none'}",
             )
 
 
-def _quorum_problems(at: FieldPath, gate: SignOff, people: People) -> Iterator[Problem]:
-    able = people.holding(gate.approvers)
-    if able and gate.quorum > len(able):
-        names = ", ".join(p.name for p in able)
-        yield Problem(at, f"asks for {gate.quorum} approvals, but only {len(able)} may approve: {names}")
+def check_requester(spec: RolloutSpec, people: People, requester: str) -> None:
+    """Check that every gate can be passed although this person starts the run.
+
+    Raises:
+        InvalidInput: a gate cannot: who asks does not approve.
+    """
+    for stage in spec.stages:
+        later_tiers = any(escalation.listed for escalation in stage.gate.escalate)
+        if not later_tiers and not can_be_met(slots_of(stage.gate, people, requester=requester)):
+            raise InvalidInput(
+                f"if '{requester}' starts this, nobody is left to approve stage '{stage.name}' "
+                f"({stage.gate.describe()}): who asks does not approve. Let somebody else start it, or set "
+                "requester_may_approve in the file."
+            )
 
 
 def _query_problems(spec: RolloutSpec) -> Iterator[Problem]:

@@ -28,7 +28,7 @@ def schema_of(kind: str) -> dict[str, Any]:
     schema = MODELS[kind].model_json_schema()
     for definition in (schema, *schema.get("$defs", {}).values()):
         _explain_properties(definition)
-        for node in definition["properties"].values():
+        for node in definition.get("properties", {}).values():
             _write_duration_as_people_do(node)
     return {"$schema": "https://json-schema.org/draft/2020-12/schema", **schema}
 

@@ -2,9 +2,10 @@
 
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import asynccontextmanager
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from pydantic import BaseModel
 from temporalio.client import (
     Client,
     WorkflowFailureError,
@@ -15,19 +16,23 @@ from temporalio.client import (
     WorkflowUpdateRPCTimeoutOrCancelledError,
 )
 from temporalio.common import SearchAttributeKey, WorkflowIDReusePolicy
-from temporalio.exceptions import ApplicationError, WorkflowAlreadyStartedError
-from temporalio.service import RPCError, RPCStatusCode
+from temporalio.exceptions import WorkflowAlreadyStartedError
+from temporalio.service import RPCError
 
-from holdfast.domain.errors import DecisionRefused, EngineUnavailable, UnknownName
-from holdfast.domain.gates import Answer, Decision, DecisionReply
+from holdfast.adapters.temporal.refusals import NO_WORKER, gone, refusal, unavailable
+from holdfast.adapters.temporal.waiting import indexed_runs, longest_waiting, looked_at
+from holdfast.domain.decisions import Answer, CodeRequest, Decision, DecisionReply, Extension, Handover
+from holdfast.domain.errors import EngineUnavailable
 from holdfast.domain.view import RunView
-from holdfast.ports.runs import RolloutRequest, RunLine
+from holdfast.ports.runs import RolloutRequest, RunLine, WaitingGate
 
-# A tap has to be answered within about fifteen seconds, with time left for the signal that may follow.
 _STATE = SearchAttributeKey.for_keyword("HoldfastState")
 _RUNBOOK = SearchAttributeKey.for_keyword("HoldfastRunbook")
+# A tap has to be answered within about fifteen seconds, with time left for the signal that may follow.
 _UPDATE_TIMEOUT = timedelta(seconds=4)
 _CALL_TIMEOUT = timedelta(seconds=4)
+# A message goes to a chat before the answer comes.
+_CODE_TIMEOUT = timedelta(seconds=20)
 
 
 class TemporalRuns:
@@ -70,22 +75,44 @@ class TemporalRuns:
         async with self._engine() as client:
             handle = client.get_workflow_handle(run_id)
             try:
-                reply: DecisionReply = await handle.execute_update(  # pyright: ignore[reportUnknownMemberType]  the SDK's own overloads
-                    "decide",
-                    decision,
-                    id=decision.id or None,
-                    result_type=DecisionReply,
-                    rpc_timeout=_UPDATE_TIMEOUT,
-                )
+                return await _update(handle, "decide", decision, update_id=decision.id)
             except WorkflowUpdateFailedError as error:
-                raise _refusal(error) from None
+                raise refusal(error) from None
             except WorkflowUpdateRPCTimeoutOrCancelledError:
                 return await _leave_signal(handle, decision)
             except RPCError as error:
-                if error.status in _NO_WORKER:
+                if error.status in NO_WORKER:
                     return await _leave_signal(handle, decision)
-                raise _gone(run_id, error) from error
-        return reply
+                raise gone(run_id, error) from error
+
+    async def extend(self, run_id: str, extension: Extension) -> DecisionReply:
+        """Move the deadline of a run's open gate."""
+        return await self._now(run_id, "extend", extension, update_id=extension.id)
+
+    async def hand_over(self, run_id: str, handover: Handover) -> DecisionReply:
+        """Hand a run's open gate over to somebody else."""
+        return await self._now(run_id, "delegate", handover, update_id=handover.id)
+
+    async def send_code(self, run_id: str, request: CodeRequest) -> DecisionReply:
+        """Have an approval code sent to a person's private chat."""
+        return await self._now(
+            run_id,
+            "send_code",
+            request,
+            within=_CODE_TIMEOUT,
+            silence="the code may still arrive in the private chat",
+        )
+
+    async def waiting(self, person: str = "", *, limit: int = 50) -> list[WaitingGate]:
+        """Return the open gates that wait for this person, or for anybody; the longest waiting first."""
+        name = person.strip().lower()
+        async with self._engine() as client:
+            run_ids = await indexed_runs(client, name, within=_CALL_TIMEOUT)
+        views, silent = await looked_at(self.view, run_ids)
+        waiting = longest_waiting(views, name, datetime.now(UTC))
+        if silent is not None and not waiting:  # "nothing waits" could be a lie
+            raise silent
+        return waiting[:limit]
 
     async def view(self, run_id: str) -> RunView:
         """Return what the run shows of itself."""
@@ -96,7 +123,7 @@ class TemporalRuns:
             except (WorkflowQueryFailedError, WorkflowQueryRejectedError) as error:
                 raise EngineUnavailable(f"the run does not answer: {error}") from error
             except RPCError as error:
-                raise _gone(run_id, error) from error
+                raise gone(run_id, error) from error
         return view
 
     async def recent(self, *, limit: int = 20) -> list[RunLine]:
@@ -126,7 +153,7 @@ class TemporalRuns:
             except WorkflowFailureError as error:
                 return {"outcome": "failed", "why": str(error.cause)}
             except RPCError as error:
-                raise _gone(run_id, error) from error
+                raise gone(run_id, error) from error
         return report
 
     @asynccontextmanager
@@ -137,21 +164,47 @@ class TemporalRuns:
                 self._client = await self._connect()
             yield self._client
         except RuntimeError as error:  # what the SDK raises when it cannot connect
-            raise self._unavailable() from error
+            raise unavailable(self._address) from error
         except RPCError as error:
-            raise self._unavailable(error) from error
+            raise unavailable(self._address, error) from error
 
-    def _unavailable(self, error: RPCError | None = None) -> EngineUnavailable:
-        if error is None or error.status in _SILENCE:
-            return EngineUnavailable(f"the Temporal server at {self._address} does not answer")
-        if error.status in _NO_WORKER:
-            return EngineUnavailable("no worker is up to answer; start one with 'holdfast worker'")
-        return EngineUnavailable(f"the Temporal server at {self._address} cannot do it: {error.message}")
+    async def _now(
+        self,
+        run_id: str,
+        update: str,
+        message: BaseModel,
+        *,
+        silence: str = "look at the gate before you say it again",
+        update_id: str = "",
+        within: timedelta = _UPDATE_TIMEOUT,
+    ) -> DecisionReply:
+        """Send what a worker has to answer now; `silence` says what to think when none does in time."""
+        async with self._engine() as client:
+            handle = client.get_workflow_handle(run_id)
+            try:
+                return await _update(handle, update, message, update_id=update_id, within=within)
+            except WorkflowUpdateFailedError as error:
+                raise refusal(error) from None
+            except WorkflowUpdateRPCTimeoutOrCancelledError:
+                raise EngineUnavailable(
+                    f"no worker has answered for run {run_id} within {within.total_seconds():.0f} s; {silence}"
+                ) from None
+            except RPCError as error:
+                raise gone(run_id, error) from error
 
 
-_SILENCE = {RPCStatusCode.UNAVAILABLE, RPCStatusCode.DEADLINE_EXCEEDED, RPCStatusCode.CANCELLED}
-# How the server puts it that nobody polls the run's task queue.
-_NO_WORKER = {RPCStatusCode.FAILED_PRECONDITION}
+async def _update(
+    handle: WorkflowHandle[Any, Any],
+    update: str,
+    message: BaseModel,
+    *,
+    update_id: str = "",
+    within: timedelta = _UPDATE_TIMEOUT,
+) -> DecisionReply:
+    reply: DecisionReply = await handle.execute_update(  # pyright: ignore[reportUnknownMemberType]  the SDK's own overloads
+        update, message, id=update_id or None, result_type=DecisionReply, rpc_timeout=within
+    )
+    return reply
 
 
 async def _leave_signal(handle: WorkflowHandle[Any, Any], decision: Decision) -> DecisionReply:
@@ -161,20 +214,3 @@ async def _leave_signal(handle: WorkflowHandle[Any, Any], decision: Decision) ->
         gate=decision.gate,
         text="Stored. No worker is up to check it now; it is checked and counted as soon as one is.",
     )
-
-
-def _refusal(error: WorkflowUpdateFailedError) -> Exception:
-    cause = error.cause
-    if isinstance(cause, ApplicationError) and cause.type and cause.type in set(Answer):
-        return DecisionRefused(cause.type, cause.message)
-    if isinstance(cause, ApplicationError) and cause.type == "AcceptedUpdateCompletedWorkflow":
-        return DecisionRefused(Answer.ALREADY_DECIDED, "The run has ended; nothing is asked any more.")
-    return error
-
-
-def _gone(run_id: str, error: RPCError) -> Exception:
-    if error.status is not RPCStatusCode.NOT_FOUND:
-        return error
-    if "already completed" in error.message:
-        return DecisionRefused(Answer.ALREADY_DECIDED, "The run has ended; nothing is asked any more.")
-    return UnknownName("run", run_id, ["those that 'holdfast runs' lists"])

@@ -8,6 +8,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, model_validator
 
+from holdfast.domain.signoff import SignOff
 from holdfast.domain.strict import Duration, Strict
 from holdfast.verdict.settings import BaselineSpec, Scoring
 
@@ -45,13 +46,6 @@ class HttpConfigChange(Strict):
 Change = HttpConfigChange
 
 
-class SignOff(Strict):
-    """Whose approval a stage needs: people or roles of `people.yaml`, and how many of them."""
-
-    approvers: tuple[str, ...] = Field(min_length=1)
-    quorum: int = Field(default=1, ge=1)
-
-
 class Stage(Strict):
     """One step of the rollout: small, valuable alone, undoable alone."""
 
@@ -71,9 +65,20 @@ class Stage(Strict):
 
 
 class Target(Strict):
-    """The system that is changed; the worker knows the endpoint's address."""
+    """The system that is changed; the worker knows the endpoint's address.
+
+    Attributes:
+        environment: in `production` each decision needs a code of the authenticator app, unless its gate says
+            `mfa: off`.
+    """
 
     endpoint: str = Field(pattern=r"^[a-z][a-z0-9_-]{0,31}$")
+    environment: str = Field(default="production", pattern=r"^[a-z][a-z0-9_-]{0,31}$")
+
+    @property
+    def is_production(self) -> bool:
+        """Whether customers feel a mistake."""
+        return self.environment == "production"
 
 
 class RolloutSpec(Strict):

@@ -1,0 +1,372 @@
+"""Calls people to an open gate: each in private, in time, once, and for as long as it takes.
+
+`call_people` is one activity a gate. Each attempt sends what is due and then fails on purpose, with the time
+until the next notice as the delay of the retry. So waiting and reminding cost no history, and the Temporal UI
+shows what comes next.
+"""
+
+from collections.abc import Callable, Sequence
+from datetime import datetime
+from typing import Any, Final
+
+from pydantic import AwareDatetime, BaseModel
+from temporalio import activity
+from temporalio.exceptions import ApplicationError
+
+from activities.failures import as_failures
+from activities.rounds import SOON, Round
+from holdfast.domain.decisions import Choice, Decision, Extension, Handover, Signed
+from holdfast.domain.errors import (
+    ChatUnavailable,
+    DeliveryUncertain,
+    HoldfastError,
+    InvalidInput,
+    Unavailable,
+)
+from holdfast.domain.gates import Gate, outcome_of
+from holdfast.domain.ladder import Due, NoticeKind
+from holdfast.domain.pasting import sealed
+from holdfast.domain.people import People, Person
+from holdfast.domain.proofs import CODE_GOOD_FOR, Keyring
+from holdfast.domain.standing import waiting_for
+from holdfast.domain.view import MessageRef
+from holdfast.ports.audit import AuditEntry, AuditKind, AuditLog
+from holdfast.ports.notices import Notice, NoticeBook, PrivateChannel, SentNotice
+
+_PRIVATE_CHAT: Final = "telegram"
+_AUDITED_AS: Final = {
+    NoticeKind.REQUEST: AuditKind.REQUEST,
+    NoticeKind.REMINDER: AuditKind.REMINDER,
+    NoticeKind.WARNING: AuditKind.WARNING,
+    NoticeKind.ESCALATION: AuditKind.ESCALATION,
+    NoticeKind.OVERDUE: AuditKind.EXPIRY,
+}
+_NAMES: Final = {
+    NoticeKind.REQUEST: "the request",
+    NoticeKind.REMINDER: "a reminder",
+    NoticeKind.WARNING: "a warning of the deadline",
+    NoticeKind.ESCALATION: "an escalation",
+    NoticeKind.OVERDUE: "the news that the deadline has passed",
+}
+
+
+class CallRequest(BaseModel):
+    """The open gate as it is now, and who is who in the run that asks."""
+
+    run_id: str
+    run_title: str
+    gate: Gate
+    people: People
+
+
+class RetireRequest(BaseModel):
+    """A gate that is closed; its notices are to say so."""
+
+    run_id: str
+    gate: Gate
+
+
+class TellRequest(BaseModel):
+    """Plain text for one person."""
+
+    person: Person
+    text: str
+
+
+class CodeDelivery(BaseModel):
+    """An approval code that a person is to get in the private chat.
+
+    Attributes:
+        run_id, execution: of the run that asks.
+        gate: the open gate.
+        person: whose code it is.
+        decision: what it is good for, where it is neither an extension nor a hand-over.
+        reason: put into the JSON to paste.
+        until: alone, the new deadline of an extension; with `to`, the end of a hand-over.
+        to: to whom the gate is to be handed over.
+    """
+
+    run_id: str
+    execution: str
+    gate: Gate
+    person: Person
+    decision: Choice
+    reason: str = ""
+    until: AwareDatetime | None = None
+    to: str = ""
+
+    def said(self) -> Signed:
+        """Return what the person wants to say, not signed yet."""
+        common: dict[str, Any] = {
+            "gate": self.gate.id,
+            "by": self.person.name,
+            "evidence": self.gate.evidence,
+            "reason": self.reason,
+            "proofs": ("code",),
+        }
+        if self.to:
+            return Handover(to=self.to, until=self.until, **common)
+        if self.until is not None:
+            return Extension(until=self.until, **common)
+        return Decision(decision=self.decision, **common)
+
+    @property
+    def update(self) -> str:
+        """The name of the update that takes it."""
+        if self.to:
+            return "delegate"
+        return "decide" if self.until is None else "extend"
+
+
+class CallingActivities:
+    """Tells people in private what is asked of them."""
+
+    def __init__(
+        self,
+        channels: Sequence[PrivateChannel],
+        book: NoticeBook,
+        audit: AuditLog,
+        *,
+        keyring: Keyring,
+        run_url: Callable[[str], str],
+        link_for: Callable[[str, Gate, Person], str] | None = None,
+    ) -> None:
+        """Use these.
+
+        Args:
+            channels: every way to reach people; a notice goes by each that reaches the person.
+            book: which notices were sent.
+            audit: where it is put on record.
+            keyring: signs codes and buttons.
+            run_url: gives the address of a run's page.
+            link_for: gives the address of the web page where a person answers a run's gate.
+        """
+        self._channels, self._book, self._audit = channels, book, audit
+        self._keyring, self._run_url, self._link_for = keyring, run_url, link_for
+
+    @activity.defn
+    async def call_people(self, request: CallRequest) -> None:
+        """Send what is due; return when nothing more will ever be.
+
+        Raises:
+            ApplicationError: of type `NextCall`, benign: something will be due later; its delay waits for it.
+        """
+        try:
+            calls = await self._open(request)
+            for person in request.people.people:
+                for due in calls.due(person):
+                    await self._tell(calls, request.run_title, person, due)
+        except Unavailable as error:
+            # With its own delay: the failures on purpose have long driven the retry policy's to its maximum.
+            raise ApplicationError(str(error), type=type(error).__name__, next_retry_delay=SOON) from None
+        if next_call := calls.next_call():
+            raise next_call
+
+    async def _open(self, request: CallRequest) -> Round:
+        """Begin an attempt: read the book, and settle what an earlier one left behind."""
+        book = await self._book.of_gate(request.run_id, request.gate.id)
+        calls = Round(request.run_id, request.gate, request.people, _now(), book)
+        for notice in calls.crashed():
+            await self._settle(notice, "uncertain", "may have reached", "the worker died while sending it")
+        return calls
+
+    async def _tell(self, calls: Round, run_title: str, person: Person, due: Due) -> None:
+        channels = [c for c in self._channels if c.reaches(person)]
+        for channel in channels:
+            sent = calls.notice(due, channel.name)
+            # Where it is in the book by now, an attempt that was cancelled is still at it.
+            if sent is not None and await self._book.begin(sent):
+                await self._send(calls, person, channel, sent, self._notice(calls, run_title, person, due))
+        if not channels:
+            unsent = calls.notice(due, "none")
+            if unsent is not None and await self._book.begin(unsent):
+                await self._settle(unsent, "failed", "could not be sent to", "no channel reaches this person")
+
+    async def _send(
+        self, calls: Round, person: Person, channel: PrivateChannel, sent: SentNotice, notice: Notice
+    ) -> None:
+        """Send one notice, and see to it that nobody else's depends on what becomes of it."""
+        try:
+            message = await channel.notify(person, notice)
+        except ChatUnavailable as error:
+            await self._book.finish(sent.key, state="unsent")
+            calls.failed(person, channel.name, error)
+        except DeliveryUncertain as error:
+            await self._settle(sent, "uncertain", "may have reached", str(error))
+        except HoldfastError as error:
+            await self._settle(sent, "failed", "could not be sent to", str(error))
+        else:
+            await self._settle(sent, "sent", "was sent to", message=message)
+            calls.told.append(person.name)
+
+    def _notice(self, calls: Round, run_title: str, person: Person, due: Due) -> Notice:
+        run_id, gate = calls.run_id, calls.gate
+        return Notice(
+            run_id=run_id,
+            run_title=run_title,
+            run_url=self._run_url(run_id),
+            gate=gate,
+            kind=due.kind,
+            number=due.number,
+            waiting=tuple(n for n in waiting_for(gate, calls.people, calls.now) if n != person.name),
+            button=self._keyring.button(run_id, gate.token, gate.evidence, person.name),
+            link=self._link_for(run_id, gate, person) if self._link_for else "",
+            next_at=calls.next_for(person),
+        )
+
+    async def _settle(
+        self, sent: SentNotice, state: str, fate: str, why: str = "", *, message: MessageRef | None = None
+    ) -> None:
+        """Put what became of a notice on record, and only then into the book: a crash between loses nothing."""
+        because = f": {why}" if why else ""
+        entry = AuditEntry(
+            key=sent.key,
+            at=sent.at,
+            kind=_AUDITED_AS[sent.kind],
+            run=sent.run,
+            gate=sent.gate,
+            person=sent.person,
+            channel=sent.channel,
+            text=f"{_NAMES[sent.kind]} {fate} {sent.person} by {sent.channel}{because}"[:1000],
+            data={"state": state, "message": message.message_id if message else ""},
+        )
+        await self._audit.append([entry])
+        await self._book.finish(sent.key, state=state, message=message)
+
+    @activity.defn
+    async def retire_notices(self, request: RetireRequest) -> None:
+        """Say in every notice about a closed gate what became of it, and take its buttons off."""
+        text = outcome_of(request.gate)
+        late: ChatUnavailable | None = None
+        with as_failures():
+            for notice in await self._book.of_gate(request.run_id, request.gate.id):
+                try:
+                    await self._retire(notice, text[:1].upper() + text[1:])
+                except ChatUnavailable as error:
+                    late = error
+            if late is not None:
+                raise late
+
+    async def _retire(self, notice: SentNotice, text: str) -> None:
+        channel = next((c for c in self._channels if c.name == notice.channel), None)
+        if notice.state != "sent" or notice.message is None or channel is None:
+            return
+        try:
+            await channel.retire(notice.message, text)
+        except InvalidInput as error:
+            activity.logger.warning("notice %s cannot be edited any more: %s", notice.key, error)
+        except DeliveryUncertain as error:  # an edit does no harm twice
+            raise ChatUnavailable(str(error)) from None
+        await self._book.finish(notice.key, state="retired", message=notice.message)
+
+    @activity.defn
+    async def tell_person(self, request: TellRequest) -> None:
+        """Write plain text to one person, by the first channel that can."""
+        person = request.person
+        refused = f"no channel reaches {person.name}: neither telegram_id nor email is set in people.yaml"
+        with as_failures():
+            for channel in self._channels:
+                if not channel.reaches(person):
+                    continue
+                try:
+                    await channel.say(person, request.text)
+                except InvalidInput as error:
+                    refused = str(error)
+                else:
+                    return
+            raise InvalidInput(refused)
+
+    @activity.defn
+    async def send_code(self, delivery: CodeDelivery) -> str:
+        """Send an approval code to the private chat of the person it is for; say where it went.
+
+        The code itself is in no result, no log and no record.
+        """
+        person = delivery.person
+        with as_failures():
+            chat = next((c for c in self._channels if c.name == _PRIVATE_CHAT and c.reaches(person)), None)
+            if chat is None:
+                raise InvalidInput(
+                    f"{person.name} has no private chat with the bot, so there is nowhere to send a code: set "
+                    "telegram_id in people.yaml, and have the person start the bot"
+                )
+            if delivery.gate.mfa:
+                return await self._ask_for_second_factor(delivery, chat)
+            return await self._hand_out(delivery, chat)
+
+    async def _ask_for_second_factor(self, delivery: CodeDelivery, chat: PrivateChannel) -> str:
+        command = _command(delivery)
+        await chat.say(
+            delivery.person,
+            f"Gate '{delivery.gate.id}' of {delivery.run_id} needs a code of your authenticator app. Send me "
+            "the command below: I ask for the code and go on from there.",
+            paste=command,
+        )
+        return (
+            "This gate needs a code of the authenticator app, which the bot asks for in "
+            f"{_short(delivery.person)}'s private chat: send '{command}' there."
+        )
+
+    async def _hand_out(self, delivery: CodeDelivery, chat: PrivateChannel) -> str:
+        now, person = _now(), delivery.person
+        gate = delivery.gate.model_copy(update={"execution": delivery.execution})
+        paste = sealed(self._keyring, delivery.run_id, gate, delivery.said(), now=now)
+        await self._audit.append([_code_entry(delivery, now)])  # before: no code without a record
+        until = now + CODE_GOOD_FOR
+        await chat.say(person, _about_code(delivery, until), paste=paste)
+        return (
+            f"A code was sent to {_short(person)}'s private chat. It is good until {until:%Y-%m-%d %H:%M} UTC."
+        )
+
+
+def _now() -> datetime:
+    """Return the server's time, by which the run's moments are set; it may be ahead of this machine's.
+
+    An attempt that waited for a worker was scheduled long before it started.
+    """
+    info = activity.info()
+    return max(info.current_attempt_scheduled_time, info.started_time)
+
+
+def _code_entry(delivery: CodeDelivery, now: datetime) -> AuditEntry:
+    info = activity.info()
+    return AuditEntry(
+        key=f"{delivery.run_id}/{delivery.gate.id}/code/{info.workflow_run_id}/{info.activity_id}",
+        at=now,
+        kind=AuditKind.CODE,
+        run=delivery.run_id,
+        gate=delivery.gate.id,
+        person=delivery.person.name,
+        channel=_PRIVATE_CHAT,
+        text=f"a code for '{delivery.said().action}' was issued to the private chat of {delivery.person.name}",
+        data={"evidence": delivery.gate.evidence, "action": delivery.said().action},
+    )
+
+
+def _about_code(delivery: CodeDelivery, until: datetime) -> str:
+    zone = delivery.person.zone
+    missing = delivery.update == "decide" and delivery.decision is Choice.REJECT and not delivery.reason
+    return (
+        f"Your code to {_verb(delivery)} gate '{delivery.gate.id}' of {delivery.run_id}, good until "
+        f"{until.astimezone(zone):%H:%M} ({zone.key}). Paste all of it as the input of the update "
+        f"'{delivery.update}' in "
+        "the Temporal UI. Keep it to yourself: whoever has it can answer as you."
+        + (' Write your reason between the quotes of "reason" first.' if missing else "")
+    )
+
+
+def _short(person: Person) -> str:
+    return person.title.partition(" (")[0]
+
+
+def _verb(delivery: CodeDelivery) -> str:
+    verbs = {"delegate": f"hand over to {delivery.to}", "extend": "move the deadline of"}
+    return verbs.get(delivery.update, str(delivery.decision))
+
+
+def _command(delivery: CodeDelivery) -> str:
+    """Return what the person types to the bot, which asks for the authenticator code and goes on from there."""
+    until = f"{delivery.until:%Y-%m-%dT%H:%M%z}" if delivery.until else ""
+    if delivery.to:
+        return f"/delegate {delivery.run_id} {delivery.to} {until}".rstrip()
+    return f"/extend {delivery.run_id} {until}" if until else f"/code {delivery.run_id} {delivery.decision}"

@@ -1,0 +1,60 @@
+"""What the Temporal server itself recorded of a run; implements `ports.history.RunHistory`."""
+
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime
+from typing import Any, cast
+
+from temporalio.api.enums.v1 import EventType, WorkflowTaskFailedCause
+from temporalio.api.history.v1 import HistoryEvent
+from temporalio.client import Client
+from temporalio.service import RPCError
+
+from holdfast.domain.errors import EngineUnavailable
+from holdfast.ports.history import SignalStamp
+
+
+class TemporalHistory:
+    """Reads histories through the worker's own client."""
+
+    def __init__(self, client: Client) -> None:
+        """Read through this client."""
+        self._client = client
+
+    async def stamp(self, run: str, execution: str, *, signal: str, code: str) -> SignalStamp | None:
+        """Return the stamp of the first signal of this name whose message carries this code."""
+        async for event in self._events(run, execution):
+            attributes = event.workflow_execution_signaled_event_attributes
+            if (
+                event.event_type != EventType.EVENT_TYPE_WORKFLOW_EXECUTION_SIGNALED
+                or attributes.signal_name != signal
+            ):
+                continue
+            messages: list[Any] = await self._client.data_converter.decode(list(attributes.input.payloads))
+            if any(isinstance(m, dict) and cast("dict[str, Any]", m).get("code", "") == code for m in messages):
+                return SignalStamp(at=_time(event), principal=_principal(event))
+        return None
+
+    async def reset_at(self, run: str, execution: str) -> datetime | None:
+        """Return when somebody made this execution by resetting another one."""
+        newest: datetime | None = None
+        async for event in self._events(run, execution):
+            cause = event.workflow_task_failed_event_attributes.cause
+            if cause == WorkflowTaskFailedCause.WORKFLOW_TASK_FAILED_CAUSE_RESET_WORKFLOW:
+                newest = _time(event)
+        return newest
+
+    async def _events(self, run: str, execution: str) -> AsyncIterator[HistoryEvent]:
+        handle = self._client.get_workflow_handle(run, run_id=execution or None)
+        try:
+            async for event in handle.fetch_history_events():
+                yield event
+        except RPCError as error:
+            raise EngineUnavailable(f"the history of {run} cannot be read: {error.message}") from error
+
+
+def _time(event: HistoryEvent) -> datetime:
+    return event.event_time.ToDatetime(tzinfo=UTC)
+
+
+def _principal(event: HistoryEvent) -> str:
+    return f"{event.principal.type}/{event.principal.name}" if event.principal.name else ""

@@ -1,0 +1,35 @@
+"""The part of `holdfast worker` that tells people and keeps the record; loaded when runs are served already."""
+
+from typing import NoReturn
+
+import structlog
+from temporalio.client import Client
+
+from activities.calling import CallingActivities
+from activities.guard import Guard
+from activities.signing import RecordActivities
+from holdfast.domain.proofs import Keyring
+from workers import channels, storing
+from workers.queues import chat_worker, record_worker
+from workers.refusals import keep_refusals
+from workers.settings import Settings
+
+log = structlog.get_logger()
+
+
+async def serve(settings: Settings, client: Client, keyring: Keyring, guard: Guard) -> NoReturn:
+    """Call people and keep the record until cancelled."""
+    async with storing.store(settings, keyring, patiently=True) as store:
+        calling = CallingActivities(
+            channels.private(settings),
+            store.notices,
+            store.audit,
+            keyring=keyring,
+            run_url=settings.run_url,
+            link_for=storing.link_for(settings, keyring),
+        )
+        records = RecordActivities(audit=store.audit, delegations=store.delegations)
+        chat = channels.chat(settings)
+        async with record_worker(client, records), chat_worker(client, chat, calling, run_url=settings.run_url):
+            log.info("worker ready", server=settings.temporal_address)
+            await keep_refusals(guard, store.audit)

@@ -17,6 +17,7 @@ from aiogram.client.session.aiohttp import AiohttpSession
 from aiogram.client.telegram import TelegramAPIServer
 
 OLGA, PAVEL, LENA, STRANGER = 1, 2, 3, 9
+NEWCOMER = 10  # has never written to a bot and is in no group
 PLACES = 100
 
 
@@ -39,6 +40,7 @@ def place(number: int) -> Place:
 def write_people(path: Path) -> None:
     names = {OLGA: "Olga", PAVEL: "Pavel", LENA: "Lena", STRANGER: "Stranger"}
     users = [{"id": i, "first_name": name, "started": True} for i, name in names.items()]
+    users.append({"id": NEWCOMER, "first_name": "Newcomer"})
     chats = [
         {"id": p.chat, "type": "supergroup", "title": "Incidents", "members": [*names], "bots": [p.bot_id]}
         for p in map(place, range(PLACES))
@@ -107,6 +109,13 @@ class TelegramServer:
 
     async def from_bot(self, place: Place) -> list[dict[str, Any]]:
         return [m for m in await self.messages(place.chat) if m["from"]["is_bot"]]
+
+    async def in_private(self, user: int, place: Place) -> list[dict[str, Any]]:
+        """What a person reads in the private chat with the bot of a place."""
+        return await self.messages(place.bot_id, user=user)
+
+    async def block(self, user: int, place: Place, *, blocked: bool) -> None:
+        await self._post("block", user=user, bot=place.bot_id, blocked=blocked)
 
     async def raw_update(self, place: Place, update: dict[str, Any]) -> int:
         answer = await self._http.post(

@@ -1,6 +1,5 @@
 import html
 import re
-from html.parser import HTMLParser
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -8,50 +7,26 @@ from hypothesis import strategies as st
 
 from holdfast.adapters.telegram.cards import render
 from holdfast.adapters.telegram.wording import MESSAGE_LIMIT, clip, units
-from holdfast.domain.gates import Choice, Decision, Gate, GateState
+from holdfast.domain.decisions import Choice, Decision
+from holdfast.domain.evidence import Evidence
+from holdfast.domain.gates import Delegation, Gate, GateState, Tier
 from holdfast.domain.journal import Effect, EntryStatus, JournalEntry
+from holdfast.domain.signoff import Lapse, Slot
 from holdfast.domain.view import LogLine, MetricLine, RunState, RunView, StageState, StageView, VerdictView
-from tests.telegram.views import NOW, a_closed_gate, a_view, an_entry, an_open_gate
-
-
-class Words(HTMLParser):
-    """Reads HTML as Telegram does: a few tags, properly closed, and the text between them."""
-
-    def __init__(self) -> None:
-        super().__init__(convert_charrefs=True)
-        self.open: list[str] = []
-        self.text = ""
-        self.links: list[str] = []
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        assert tag in {"b", "i", "code", "pre", "a", "blockquote"}
-        self.open.append(tag)
-        self.links += [value for name, value in attrs if name == "href" and value]
-
-    def handle_endtag(self, tag: str) -> None:
-        assert self.open.pop() == tag
-
-    def handle_data(self, data: str) -> None:
-        self.text += data
-
-
-def read(card_html: str) -> Words:
-    words = Words()
-    words.feed(card_html)
-    words.close()
-    assert not words.open
-    return words
+from tests.telegram.reading import read
+from tests.telegram.views import NOW, a_closed_gate, a_long_gate, a_view, an_entry, an_open_gate
 
 
 def test_what_is_asked_and_what_follows_stands_before_the_numbers() -> None:
     lines = render(a_view()).plain.splitlines()
     assert lines[0] == "✋ WAITING FOR A DECISION · Relieve a support surge"
-    assert lines[3:8] == [
+    assert lines[3:9] == [
         "❓ Keep going to 25 % although the canary answers more slowly?",
         "👍 Continue → The canary's share rises to 25 % and is watched for 10 min.",
         "👎 Roll back → The CRM pool is set back as it was; stage 1 stays.",
         "💤 Nobody answers → The run waits at 5 % and asks again every hour.",
-        "👤 May answer: olga, pavel",
+        "📅 No deadline: it waits for as long as it takes.",
+        "⏳ olga or pavel",
     ]
 
 
@@ -98,14 +73,41 @@ def test_what_was_undone_is_told() -> None:
 def test_with_a_quorum_those_who_approved_are_named() -> None:
     said = Decision(gate="2-crm-pool-pause-1", decision=Choice.APPROVE, by="olga")
     plain = render(a_view(gate=an_open_gate(quorum=2, decisions=[said]))).plain
-    assert "Needs 2 approvals, approved: olga. May answer: olga, pavel" in plain
+    assert "⏳ 2 approvals: olga; 1 more of pavel (1 of 2 approvals is missing)" in plain
+
+
+def test_a_sign_off_in_steps_says_who_approved_how_and_who_is_waited_for_until_when() -> None:
+    lines = render(a_view(gate=a_long_gate(again_because="target's pool: 4 → 8"))).plain.splitlines()
+    first = lines.index("🔁 Asked again because: target's pool: 4 → 8")
+    assert lines[first + 5 : first + 13] == [
+        "📅 Open until 2026-11-23 03:12 UTC; after that it counts as rejected.",
+        "✅ sre-lead: boris · ⏳ client-cto: vera (1 of 2 approvals is missing)",
+        "✍️ boris said approve via telegram at 2026-11-21 03:12:40 UTC (proof: telegram)",
+        "👥 max may answer for vera.",
+        "👥 From 2026-11-21 11:12 UTC on also: ceo.",
+        "🔧 pool: 8 → 64",
+        "🔧 idle_s: 30 (stays)",
+        "🔐 Each answer needs a code of your authenticator app; it is asked in private.",
+    ]
+
+
+def test_an_overdue_gate_says_since_when() -> None:
+    plain = render(a_view(gate=a_long_gate(overdue=True))).plain
+    assert "⌛ Overdue since 2026-11-23 03:12 UTC; it stays open and goes on waiting." in plain
+
+
+def test_many_settings_are_counted() -> None:
+    many = Evidence(wanted={f"s{n}": n for n in range(20)}, taken_at=NOW)
+    plain = render(a_view(gate=a_long_gate(basis=many))).plain
+    assert "🔧 s7: 7\n🔧 … and 12 more settings" in plain
 
 
 def test_buttons_carry_run_and_token() -> None:
     keyboard = render(a_view()).keyboard
     assert keyboard
     assert [[(b.text, b.callback_data) for b in row] for row in keyboard.inline_keyboard] == [
-        [("Continue", "a:rollout-4f7qk2mz:k3jd92ksla0a"), ("Roll back", "r:rollout-4f7qk2mz:k3jd92ksla0a")]
+        [("Continue", "a:rollout-4f7qk2mz:k3jd92ksla0a"), ("Roll back", "r:rollout-4f7qk2mz:k3jd92ksla0a")],
+        [("Evidence", "e:rollout-4f7qk2mz:k3jd92ksla0a")],
     ]
 
 
@@ -181,6 +183,7 @@ texts = st.one_of(st.text(max_size=30), st.text(min_size=1, alphabet='<>&"😀 a
     lambda piece: st.sampled_from([piece, piece * 40, piece * 400])
 )
 moments = st.just(NOW)
+names = st.lists(texts, min_size=1, max_size=5).map(tuple)
 gates = st.builds(
     Gate,
     id=texts,
@@ -191,13 +194,40 @@ gates = st.builds(
     if_nothing=texts,
     approve_label=texts,
     reject_label=texts,
-    approvers=st.lists(texts, min_size=1, max_size=5).map(tuple),
+    approvers=names,
     quorum=st.integers(1, 3),
     evidence=texts,
     token=st.text(max_size=40),
     opened_at=moments,
     state=st.sampled_from(GateState),
-    decisions=st.just([]),
+    decisions=st.lists(
+        st.builds(
+            Decision,
+            gate=st.just("g"),
+            decision=st.sampled_from(Choice),
+            by=st.text(min_size=1, max_size=60, alphabet='<>&"a'),
+            channel=texts,
+            how=texts,
+        ),
+        max_size=4,
+    ),
+    slots=st.lists(st.builds(Slot, step=st.integers(0, 2), holders=names, label=texts), max_size=5).map(tuple),
+    ordered=st.booleans(),
+    veto=names,
+    mfa=st.booleans(),
+    deadline=moments,
+    on_deadline=st.sampled_from(Lapse),
+    overdue=st.booleans(),
+    delegations=st.lists(st.builds(Delegation, by=texts, to=texts, until=moments), max_size=3),
+    tiers=st.lists(st.builds(Tier, at=moments, names=names, deputies=st.booleans()), max_size=3).map(tuple),
+    basis=st.none()
+    | st.builds(
+        Evidence,
+        target=st.dictionaries(texts, texts, max_size=4),
+        wanted=st.dictionaries(texts, texts, max_size=4),
+        taken_at=moments,
+    ),
+    again_because=texts,
 )
 entries = st.builds(
     JournalEntry,

@@ -1,18 +1,15 @@
-import asyncio
-import json
 import socket
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import timedelta
 
 import pytest
 from aiogram import Bot
-from aiogram.client.session.aiohttp import AiohttpSession
-from aiogram.client.telegram import TelegramAPIServer
 
 from holdfast.adapters.telegram import TelegramChat, Timeouts
 from holdfast.domain.errors import ChatUnavailable, DeliveryUncertain, HoldfastError, InvalidInput
 from holdfast.domain.view import MessageRef
+from tests.telegram.scripted import Answer, bot_at, http, refused, scripted
 from tests.telegram.standin import Place, TelegramServer, place
 from tests.telegram.views import a_view
 
@@ -122,46 +119,15 @@ async def test_a_token_that_is_not_valid_is_refused_without_being_shown(telegram
     assert "SECRET" not in str(refused.value)
 
 
-Answer = Callable[[asyncio.StreamWriter], None]
-
-
-def http(status: str, body: str, content_type: str = "application/json") -> Answer:
-    head = f"HTTP/1.1 {status}\r\nContent-Type: {content_type}\r\nConnection: close\r\n"
-    return lambda writer: writer.write(f"{head}Content-Length: {len(body.encode())}\r\n\r\n{body}".encode())
-
-
-def refused(code: int, description: str, **parameters: int) -> Answer:
-    body: dict[str, object] = {"ok": False, "error_code": code, "description": description}
-    return http(f"{code} X", json.dumps(body | ({"parameters": parameters} if parameters else {})))
-
-
 @asynccontextmanager
 async def answering(*answers: Answer, timeouts: Timeouts | None = None) -> AsyncIterator[TelegramChat]:
-    """A chat whose server gives these answers, one a request, and then no more."""
-    left, over = list(answers), asyncio.Event()
-
-    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        head = (await reader.readuntil(b"\r\n\r\n")).decode().lower()
-        length = int(head.partition("content-length: ")[2].partition("\r\n")[0])
-        await reader.readexactly(length)
-        if left:
-            left.pop(0)(writer)
-            await writer.drain()
-        else:
-            await over.wait()
-        writer.close()
-
-    server = await asyncio.start_server(serve, "127.0.0.1", 0)
-    port = server.sockets[0].getsockname()[1]
-    async with server, chat_at(port, timeouts) as chat:
-        yield chat
-        over.set()
+    async with scripted(*answers) as bot:
+        yield TelegramChat(bot, -1, timeouts=timeouts)
 
 
 @asynccontextmanager
 async def chat_at(port: int, timeouts: Timeouts | None = None) -> AsyncIterator[TelegramChat]:
-    api = TelegramAPIServer.from_base(f"http://127.0.0.1:{port}")
-    async with Bot("1:TEST", session=AiohttpSession(api=api)) as bot:
+    async with bot_at(port) as bot:
         yield TelegramChat(bot, -1, timeouts=timeouts)
 
 

@@ -1,9 +1,12 @@
 """A run in the middle of a pause, as it shows itself."""
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
-from holdfast.domain.gates import Choice, Decision, Gate, GateState
+from holdfast.domain.decisions import Choice, Decision
+from holdfast.domain.evidence import Evidence
+from holdfast.domain.gates import Delegation, Gate, GateState, Tier
 from holdfast.domain.journal import Effect, EntryStatus, JournalEntry
+from holdfast.domain.signoff import Lapse, Slot
 from holdfast.domain.view import (
     LogLine,
     MetricLine,
@@ -31,6 +34,36 @@ def an_open_gate(**changes: object) -> Gate:
         evidence="5d41402abc4b",
         token="k3jd92ksla0a",
         opened_at=NOW,
+    )
+    return gate.model_copy(update=changes)
+
+
+def a_long_gate(**changes: object) -> Gate:
+    """A sign-off in two steps, the first of which is given; the second is due in two days."""
+    said = Decision(
+        gate="2-crm-pool", decision=Choice.APPROVE, by="boris", channel="telegram", at=NOW, proofs=("telegram",)
+    )
+    gate = an_open_gate(
+        id="2-crm-pool",
+        title="stage 2, Widen the CRM pool",
+        question="Set the CRM pool to 64?",
+        if_approved="The canary gets 5 % → 100 % of the traffic.",
+        if_rejected="The run stops here; stages promoted before stay.",
+        if_nothing="Until the deadline nothing changes; after it the run stops here.",
+        approve_label="Approve",
+        reject_label="Reject",
+        approvers=("boris", "vera"),
+        slots=(
+            Slot(step=0, holders=("boris",), label="sre-lead"),
+            Slot(step=1, holders=("vera",), label="client-cto"),
+        ),
+        decisions=[said],
+        deadline=NOW + timedelta(days=2),
+        on_deadline=Lapse.REJECT,
+        delegations=[Delegation(by="vera", to="max")],
+        tiers=(Tier(at=NOW + timedelta(hours=8), names=("ceo",)),),
+        basis=Evidence(target={"pool": 8, "idle_s": 30}, wanted={"pool": 64, "idle_s": 30}, taken_at=NOW),
+        mfa=True,
     )
     return gate.model_copy(update=changes)
 

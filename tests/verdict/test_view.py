@@ -75,3 +75,10 @@ def test_a_view_shows_each_metric_in_words() -> None:
         ("message_volume", "–", "40", "–", "canary silent"),
         ("database_time", "0.2", "–", "–", "no baseline"),
     ]
+    assert [(x.canary, x.base, x.used_percent) for x in view.lines] == [
+        (2.314, 0.41, 907),
+        (0.01, 0, None),
+        (9, 1, 5000),
+        (None, 40, None),
+        (0.2, None, None),
+    ]

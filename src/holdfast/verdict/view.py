@@ -24,6 +24,9 @@ def _line(reading: MetricReading) -> MetricLine:
         baseline=_or_dash(reading.baseline_mean),
         used=used(reading),
         level=_level(reading),
+        canary=reading.value,
+        base=reading.baseline_mean,
+        used_percent=reading.used_percent if reading.level is not None else None,
     )
 
 

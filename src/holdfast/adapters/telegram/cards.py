@@ -3,17 +3,17 @@
 What happens and what is asked stands first; numbers, history and identifiers follow.
 """
 
-from collections.abc import Iterator
 from dataclasses import dataclass
-from html import escape
-from urllib.parse import urlsplit
 
-from aiogram.types import InlineKeyboardButton, InlineKeyboardMarkup
-from aiogram.utils.formatting import Bold, Code, ExpandableBlockQuote, Italic, Pre, Text, TextLink
+from aiogram.types import InlineKeyboardMarkup
+from aiogram.utils.formatting import Bold, Code, ExpandableBlockQuote, Italic, Text
 
+from holdfast.adapters.telegram import questions
+from holdfast.adapters.telegram.buttons import group_buttons
+from holdfast.adapters.telegram.layout import Card, joined, link, marked
 from holdfast.adapters.telegram.tables import verdict_block
 from holdfast.adapters.telegram.wording import MESSAGE_LIMIT, clip, units
-from holdfast.domain.gates import Choice, Gate, GateState, outcome_of
+from holdfast.domain.gates import Gate, GateState, outcome_of
 from holdfast.domain.journal import EntryStatus, JournalEntry
 from holdfast.domain.view import RunState, RunView, StageState, StageView
 
@@ -29,24 +29,6 @@ _STATE_EMOJI = {
     RunState.STOPPED: "⏹️",
     RunState.FAILED: "❌",
 }
-_CALLBACK_LETTERS = {Choice.APPROVE: "a", Choice.REJECT: "r"}
-_CALLBACK_BYTES = 64
-_LABEL_UNITS = 40
-
-
-@dataclass(frozen=True)
-class Card:
-    """A rendered message.
-
-    Attributes:
-        html: for `parse_mode="HTML"`, everything from the view escaped.
-        plain: the same words without marks, for a chat that refuses the marks.
-        keyboard: the two answers while a gate is open, else None.
-    """
-
-    html: str
-    plain: str
-    keyboard: InlineKeyboardMarkup | None
 
 
 @dataclass(frozen=True)
@@ -57,6 +39,8 @@ class _Detail:
     verdict_rows: int = 12
     stages: int = 20
     text_units: int = 900
+    names: int = 6
+    settings: int = 8
 
 
 _DETAILS = (
@@ -65,8 +49,8 @@ _DETAILS = (
     _Detail(log_lines=0),
     _Detail(log_lines=0, verdict_rows=6),
     _Detail(log_lines=0, verdict_rows=3),
-    _Detail(log_lines=0, verdict_rows=0, stages=10, text_units=400),
-    _Detail(log_lines=0, verdict_rows=0, stages=5, text_units=120),
+    _Detail(log_lines=0, verdict_rows=0, stages=10, text_units=400, names=3, settings=4),
+    _Detail(log_lines=0, verdict_rows=0, stages=5, text_units=120, names=1, settings=1),
 )
 
 
@@ -105,21 +89,7 @@ def _text(view: RunView, detail: _Detail, *, notice: str, answerable: bool) -> T
         _log(view, detail),
         _foot(view),
     ]
-    return _joined([block for block in blocks if block])
-
-
-def _joined(blocks: list[list[Text]]) -> Text:
-    nodes: list[Text | str] = [""]
-    for block in blocks:
-        for number, line in enumerate(block):
-            # Around tables and quotations Telegram leaves space by itself.
-            nodes += ["\n" if number or isinstance(nodes[-1], Pre | ExpandableBlockQuote) else "\n\n", line]
-    return Text(*nodes[2:])
-
-
-def _marked(mark: type[Text], text: str) -> Text:
-    # aiogram lets an empty mark at the beginning swallow the whole text.
-    return mark(text) if text else Text()
+    return joined([block for block in blocks if block])
 
 
 def _open_gate(view: RunView) -> Gate | None:
@@ -136,27 +106,18 @@ def _top(view: RunView, detail: _Detail, notice: str) -> list[Text]:
 def _question(gate: Gate, detail: _Detail, *, answerable: bool) -> list[Text]:
     limit = detail.text_units
     lines = [
-        Text("❓ ", _marked(Bold, clip(gate.question, limit))),
-        Text("👍 ", Bold(_label(gate.approve_label)), " → ", clip(gate.if_approved, limit)),
-        Text("👎 ", Bold(_label(gate.reject_label)), " → ", clip(gate.if_rejected, limit)),
-        Text("💤 ", Bold("Nobody answers"), " → ", clip(gate.if_nothing, limit)),
-        Text("👤 ", clip(_who_may_answer(gate), max(limit // 3, 100))),
+        *questions.question(gate, limit),
+        questions.deadline(gate),
+        questions.sign_off(gate, limit),
+        *list(questions.approvals(gate, limit))[-detail.names :],
+        *list(questions.stand_ins(gate))[: detail.names],
+        *questions.settings(gate, detail.settings),
     ]
+    if gate.mfa:
+        lines.append(Text("🔐 Each answer needs a code of your authenticator app; it is asked in private."))
     if not answerable:
         lines.append(Text("Too long for buttons here: answer in the Temporal UI or on the command line."))
     return lines
-
-
-def _label(label: str) -> str:
-    return clip(label, _LABEL_UNITS) or "?"
-
-
-def _who_may_answer(gate: Gate) -> str:
-    who = ", ".join(gate.approvers)
-    if gate.quorum == 1:
-        return f"May answer: {who}"
-    approved = ", ".join(d.by for d in gate.decisions if d.decision is Choice.APPROVE) or "nobody yet"
-    return f"Needs {gate.quorum} approvals, approved: {approved}. May answer: {who}"
 
 
 def _last_decision(view: RunView, detail: _Detail) -> list[Text]:
@@ -183,7 +144,7 @@ def _stage(stage: StageView) -> Text:
     told_by_mark = stage.state in {StageState.AHEAD, StageState.CURRENT}
     state = "" if told_by_mark else f" · {stage.state}"
     title = clip(stage.title or stage.name, 100)
-    shown = _marked(Bold if stage.state is StageState.CURRENT else Text, title)
+    shown = marked(Bold if stage.state is StageState.CURRENT else Text, title)
     return Text(f"{stage.state.mark} ", shown, state, share)
 
 
@@ -206,41 +167,12 @@ def _foot(view: RunView) -> list[Text]:
     run = Text(
         Code(clip(view.run_id, 100) or "?"), f" · started by {clip(view.requested_by, 40)} · times in UTC"
     )
-    return [run, *_page(view.ui_url)]
-
-
-def _page(url: str) -> Iterator[Text]:
-    """Link the run's page; an address that Telegram would not link is shown to be copied."""
-    try:
-        parts = urlsplit(url)
-    except ValueError:
-        return
-    host = parts.hostname or ""
-    if parts.scheme not in {"http", "https"} or not host:
-        return
-    if "." in host or ":" in host:
-        # aiogram writes the address into the attribute as it is.
-        yield Text(TextLink("Open in the Temporal UI", url=escape(url)))
-    elif units(url) <= 200:  # noqa: PLR2004  the address is shown whole or not at all
-        yield Text("Temporal UI: ", Code(url))
+    return [run, *link("Open in the Temporal UI", view.ui_url, name="Temporal UI")]
 
 
 def _keyboard(view: RunView) -> InlineKeyboardMarkup | None:
     gate = _open_gate(view)
     if gate is None:
         return None
-    labels = {Choice.APPROVE: gate.approve_label, Choice.REJECT: gate.reject_label}
-    data = {choice: f"{letter}:{view.run_id}:{gate.token}" for choice, letter in _CALLBACK_LETTERS.items()}
-    if ":" in gate.token or any(len(d.encode()) > _CALLBACK_BYTES for d in data.values()):
-        return None
-    buttons = [
-        InlineKeyboardButton(text=_label(labels[choice]), callback_data=data[choice], style=style)
-        for choice, style in zip(Choice, _styles(view), strict=True)
-    ]
-    return InlineKeyboardMarkup(inline_keyboard=[buttons])
-
-
-def _styles(view: RunView) -> tuple[str | None, str | None]:
-    """Colour the approval red while the verdict is against going on, so that no thumb finds it by habit."""
     against = view.verdict is not None and view.verdict.outcome != "continue"
-    return ("danger", None) if against else (None, None)
+    return group_buttons(gate, view.run_id, against=against)

@@ -1,41 +1,19 @@
 """`ports.chat.Chat` on Telegram."""
 
-from dataclasses import dataclass
-from datetime import timedelta
-from typing import TypeVar, cast
-
 import structlog
 from aiogram import Bot
-from aiogram.enums import ParseMode
-from aiogram.methods import TelegramMethod
-from aiogram.types import LinkPreviewOptions, ReplyParameters
-from aiohttp import ClientTimeout
+from aiogram.types import ReplyParameters
 
-from holdfast.adapters.telegram.cards import Card, render
-from holdfast.adapters.telegram.failures import (
-    FAILURES,
-    ChatMoved,
-    MarksRefused,
-    MessageVanished,
-    Unchanged,
-    understood,
-)
-from holdfast.adapters.telegram.methods import EditText, SendText
+from holdfast.adapters.telegram.cards import render
+from holdfast.adapters.telegram.failures import ChatMoved, MessageVanished, Unchanged
+from holdfast.adapters.telegram.layout import Card
+from holdfast.adapters.telegram.methods import SendText
+from holdfast.adapters.telegram.sending import Sender, Timeouts, changed_card, new_card
 from holdfast.adapters.telegram.wording import MESSAGE_LIMIT, clip
 from holdfast.domain.view import MessageRef, RunView
 
 _REPEATED = "Repeated: an earlier copy of this message may have arrived."
-_T = TypeVar("_T")
-_NO_PREVIEW = LinkPreviewOptions(is_disabled=True)
 _log: structlog.stdlib.BoundLogger = structlog.get_logger(__name__)
-
-
-@dataclass(frozen=True)
-class Timeouts:
-    """How long a request may take: until the connection stands, and as a whole."""
-
-    connect: timedelta = timedelta(seconds=5)
-    total: timedelta = timedelta(seconds=10)
 
 
 class TelegramChat:
@@ -48,12 +26,8 @@ class TelegramChat:
     """
 
     def __init__(self, bot: Bot, chat_id: int | str, *, timeouts: Timeouts | None = None) -> None:
-        self._bot = bot
+        self._sender = Sender(bot, timeouts)
         self._chat = str(chat_id)
-        limits = timeouts or Timeouts()
-        self._timeout = ClientTimeout(
-            total=limits.total.total_seconds(), connect=limits.connect.total_seconds()
-        )
 
     async def publish(self, view: RunView, *, message: MessageRef | None) -> MessageRef:
         """Send or edit the run's message; see `ports.chat.Chat.publish`."""
@@ -73,16 +47,8 @@ class TelegramChat:
         await self._send(method)
 
     async def _edit(self, card: Card, message: MessageRef) -> MessageRef:
-        method = EditText(
-            chat_id=message.chat,
-            message_id=int(message.message_id),
-            text=card.html,
-            parse_mode=ParseMode.HTML,
-            reply_markup=card.keyboard,
-            link_preview_options=_NO_PREVIEW,
-        )
         try:
-            await self._in_html_or_plain(method, card)
+            await self._sender.send(changed_card(card, message.chat, message.message_id), plain=card.plain)
         except Unchanged:
             pass
         except MessageVanished as gone:
@@ -94,39 +60,16 @@ class TelegramChat:
         return MessageRef(chat=message.chat, message_id=message.message_id)
 
     async def _send_card(self, card: Card, chat: str) -> MessageRef:
-        method = SendText(
-            chat_id=chat,
-            text=card.html,
-            parse_mode=ParseMode.HTML,
-            reply_markup=card.keyboard,
-            link_preview_options=_NO_PREVIEW,
-        )
-        return await self._send(method, card)
+        return await self._send(new_card(card, chat), plain=card.plain)
 
-    async def _send(self, method: SendText, card: Card | None = None) -> MessageRef:
+    async def _send(self, method: SendText, *, plain: str | None = None) -> MessageRef:
         try:
-            sent = await self._in_html_or_plain(method, card)
+            sent = await self._sender.send(method, plain=plain)
         except ChatMoved as moved:
             update = {"chat_id": self._moved_to(moved), "reply_parameters": None}
             method = method.model_copy(update=update)
-            sent = await self._in_html_or_plain(method, card)
+            sent = await self._sender.send(method, plain=plain)
         return MessageRef(chat=method.chat_id, message_id=str(sent.message_id))
-
-    async def _in_html_or_plain(self, method: TelegramMethod[_T], card: Card | None) -> _T:
-        try:
-            return await self._request(method)
-        except MarksRefused:
-            if card is None:
-                raise
-            _log.warning("telegram_marks_refused", method=method.__api_method__)
-            return await self._request(method.model_copy(update={"text": card.plain, "parse_mode": None}))
-
-    async def _request(self, method: TelegramMethod[_T]) -> _T:
-        try:
-            # aiogram hands the timeout on to aiohttp, which needs its own type to tell connecting from waiting.
-            return await self._bot(method, request_timeout=cast(int, self._timeout))
-        except FAILURES as error:
-            raise understood(error, may_repeat=isinstance(method, EditText)) from None
 
     def _moved_to(self, moved: ChatMoved) -> str:
         _log.warning("telegram_chat_moved", old_id=self._chat, new_id=moved.chat_id)

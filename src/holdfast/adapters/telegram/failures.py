@@ -39,6 +39,10 @@ class MarksRefused(HoldfastError):
     """Telegram could not read the HTML; the words alone will do."""
 
 
+class LinkRefused(HoldfastError):
+    """Telegram does not take the address of a button."""
+
+
 class ChatMoved(HoldfastError):
     """The group became a supergroup and has another id now."""
 
@@ -54,9 +58,14 @@ _BAD_REQUESTS: dict[str, type[HoldfastError]] = {
     "message can't be edited": MessageVanished,
     "message_id_invalid": MessageVanished,
     "can't parse entities": MarksRefused,
+    "button url": LinkRefused,
+    "button_url_invalid": LinkRefused,
 }
+_START = "the person must open a private chat with the bot and press Start"
 _REMEDIES = {
-    "chat not found": "check the chat id; add the bot to the group, or press Start in a private chat with it",
+    "chat not found": f"check the chat id; add the bot to the group; in a private chat {_START}",
+    "bot was blocked|can't initiate conversation": _START,
+    "user is deactivated": "this account is gone; correct telegram_id in people.yaml",
     "not enough rights": "allow the bot to send messages in this chat",
     "^forbidden": "add the bot to the chat again",
     "^unauthorized": "take a valid token from @BotFather",

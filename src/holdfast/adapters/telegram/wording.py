@@ -16,3 +16,10 @@ def clip(text: str, limit: int) -> str:
     cut = line.encode("utf-16-le")[: 2 * (limit - 1)].decode("utf-16-le", errors="ignore")
     words, _, rest = cut.rpartition(" ")
     return (words if words and len(rest) < len(cut) // 2 else cut).rstrip() + "…"
+
+
+def shorten(text: str, limit: int) -> str:
+    """Return the text with its lines as they are, and at most `limit` units long."""
+    if units(text) <= limit:
+        return text
+    return text.encode("utf-16-le")[: 2 * (limit - 1)].decode("utf-16-le", errors="ignore").rstrip() + "…"

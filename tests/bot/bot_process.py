@@ -5,6 +5,7 @@ Arguments: URL of the Bot API, token, directory, and where to hang: `before`, `a
 
 import asyncio
 import sys
+from datetime import UTC, datetime
 from pathlib import Path
 
 from aiogram import Bot
@@ -14,11 +15,20 @@ from prometheus_client import CollectorRegistry
 
 from holdfast.adapters.telegram import render_view
 from holdfast.apps.bot import BotApp, BotMetrics, Services
-from holdfast.domain.gates import Answer, Decision, DecisionReply
+from holdfast.domain.decisions import Answer, Decision, DecisionReply
 from holdfast.domain.people import Person
 from holdfast.ports.runs import RolloutRequest
 from holdfast.runbook.library import RunbookLibrary
-from tests.bot.fakes import PEOPLE, MemoryRuns
+from tests.bot.fakes import (
+    KEYRING,
+    PEOPLE,
+    MemoryAudit,
+    MemoryDelegations,
+    MemoryIntents,
+    MemoryRuns,
+    MemorySecondFactor,
+    a_view,
+)
 
 
 class FileRuns(MemoryRuns):
@@ -28,6 +38,7 @@ class FileRuns(MemoryRuns):
         super().__init__()
         self._file = file
         self._hang = hang
+        self.add(a_view())
 
     async def start(self, request: RolloutRequest, *, run_id: str) -> bool:
         return await self._once(f"start {run_id} {request.runbook}")
@@ -62,6 +73,13 @@ async def main(url: str, token: str, directory: Path, hang: str) -> None:
         library=RunbookLibrary([directory]),
         may_start=anybody,
         render_view=render_view,
+        keyring=KEYRING,
+        second_factor=MemorySecondFactor(),
+        intents=MemoryIntents(),
+        delegations=MemoryDelegations(),
+        audit=MemoryAudit(),
+        render_chart=lambda view: None,
+        now=lambda: datetime.now(UTC),
     )
     async with Bot(token, session=AiohttpSession(api=TelegramAPIServer.from_base(url))) as bot:
         await BotApp(bot, services, metrics=BotMetrics(CollectorRegistry())).run()

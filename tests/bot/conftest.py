@@ -1,9 +1,9 @@
 import asyncio
 import itertools
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -16,11 +16,18 @@ from holdfast.apps.bot import BotApp, BotMetrics, IntakeSettings, Services
 from holdfast.domain.errors import DecisionRefused
 from holdfast.domain.people import Person
 from holdfast.runbook.library import RunbookLibrary
-from tests.bot.fakes import PEOPLE, MemoryRuns
+from tests.bot.fakes import (
+    KEYRING,
+    PEOPLE,
+    MemoryAudit,
+    MemoryDelegations,
+    MemoryIntents,
+    MemoryRuns,
+    MemorySecondFactor,
+)
 from tests.fakes import eventually
 from tests.telegram.standin import Place, TelegramServer, place, running_server
 
-_places = itertools.count(1)
 QUICK = IntakeSettings(
     long_poll=timedelta(seconds=20),
     retry_pause=timedelta(milliseconds=20),
@@ -59,6 +66,10 @@ class World:
     place: Place
     runbooks: Path
     runs: MemoryRuns = field(default_factory=MemoryRuns)
+    factor: MemorySecondFactor = field(default_factory=MemorySecondFactor)
+    intents: MemoryIntents = field(default_factory=MemoryIntents)
+    delegations: MemoryDelegations = field(default_factory=MemoryDelegations)
+    audit: MemoryAudit = field(default_factory=MemoryAudit)
     registry: CollectorRegistry = field(default_factory=CollectorRegistry)
     intake: IntakeSettings = QUICK
     services: dict[str, Any] = field(default_factory=dict)
@@ -91,6 +102,35 @@ class World:
 
         return [m["text"] for m in await eventually(enough, seconds=10)]
 
+    async def whisper(self, user: int, text: str) -> dict[str, Any]:
+        """Write to the bot in the private chat."""
+        return await self.telegram.say(user, text, chat=self.place.bot_id)
+
+    async def private(self, user: int) -> list[dict[str, Any]]:
+        """Everything in the private chat of the person with the bot."""
+        return await self.telegram.messages(self.place.bot_id, user=user)
+
+    async def told(self, user: int, words: str) -> dict[str, Any]:
+        """Wait until the bot has written these words in the private chat, and return the newest one."""
+
+        async def found() -> list[dict[str, Any]]:
+            texts = [m for m in await self.private(user) if m["from"]["is_bot"]]
+            return [m for m in texts if words in m.get("text", m.get("caption", ""))]
+
+        newest: dict[str, Any] = (await eventually(found, seconds=10))[-1]
+        return newest
+
+    async def ask(self, user: int, text: str, words: str) -> dict[str, Any]:
+        """Write to the bot in the private chat, and wait for what it answers."""
+        await self.whisper(user, text)
+        return await self.told(user, words)
+
+    async def press(self, user: int, message: dict[str, Any], button: str) -> dict[str, Any]:
+        """Tap a button, which in a private chat is the chat with the bot."""
+        private = message["chat"]["type"] == "private"
+        chat = {**message["chat"], "id": self.place.bot_id} if private else message["chat"]
+        return await self.telegram.press(user, {**message, "chat": chat}, button)
+
     async def card(self) -> dict[str, Any]:
         """Publish the newest run's card, as a worker does, and return the message."""
         view = list(self.runs.views.values())[-1]
@@ -108,6 +148,13 @@ class World:
             "library": RunbookLibrary([self.runbooks]),
             "may_start": self.may_start,
             "render_view": render_view,
+            "keyring": KEYRING,
+            "second_factor": self.factor,
+            "intents": self.intents,
+            "delegations": self.delegations,
+            "audit": self.audit,
+            "render_chart": lambda view: None,
+            "now": lambda: datetime.now(UTC),
             **self.services,
         }
         return BotApp(self.client, Services(**services), metrics=self.metrics, intake=self.intake)
@@ -122,15 +169,20 @@ class World:
             await asyncio.wait({task})
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 async def telegram(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[TelegramServer]:
     async with running_server(tmp_path_factory.mktemp("telegram")) as server:
         yield server
 
 
+@pytest.fixture(scope="module")
+def places() -> Iterator[int]:
+    return itertools.count(1)
+
+
 @pytest.fixture
-def world(telegram: TelegramServer, tmp_path: Path) -> World:
-    return World(telegram, place(next(_places)), tmp_path)
+def world(telegram: TelegramServer, places: Iterator[int], tmp_path: Path) -> World:
+    return World(telegram, place(next(places)), tmp_path)
 
 
 @pytest.fixture

@@ -1,10 +1,12 @@
 import asyncio
+import json
+from pathlib import Path
 from typing import Any
 
 from tests.bot.conftest import World
+from tests.bot.fakes import a_view
 from tests.fakes import eventually
-from tests.telegram.standin import LENA, OLGA, PAVEL, STRANGER
-from tests.telegram.views import a_view
+from tests.telegram.standin import LENA, OLGA, PAVEL, STRANGER, TelegramServer, place, write_people
 
 
 async def answers(world: World, user: int, *commands: str) -> list[str]:
@@ -97,7 +99,8 @@ async def test_the_menu_of_commands_is_published(world: World) -> None:
 
     async with world.bot():
         commands = await eventually(menu)
-    assert commands == ["rollout", "runs", "run", "runbooks", "whoami", "help"]
+    asked = ["gates", "gate", "code", "extend", "delegate", "enrol"]
+    assert commands == ["rollout", "runs", "run", "runbooks", *asked, "whoami", "help"]
 
 
 async def test_what_is_no_command_is_left_alone_in_groups_and_helped_with_in_private(world: World) -> None:
@@ -131,3 +134,27 @@ async def test_an_anonymous_admin_is_asked_to_write_as_a_person(world: World) ->
     async with world.bot():
         [text] = await world.said()
     assert text.startswith("You write as a chat, not as yourself")
+
+
+async def test_in_a_topic_the_answer_comes_in_the_same_topic(tmp_path: Path) -> None:
+    server = TelegramServer(tmp_path)
+    write_people(tmp_path / "people.json")
+    people = json.loads((tmp_path / "people.json").read_text())
+    for chat in people["chats"]:
+        if chat["id"] == place(1).chat:
+            chat["topics"] = [{"id": 7, "name": "Sign-off"}]
+    (tmp_path / "people.json").write_text(json.dumps(people))
+    try:
+        await server.start()
+        world = World(server, place(1), tmp_path)
+        world.runs.add(a_view())
+        async with world.bot():
+            for count, command in enumerate(("/gates", "/gate", "/enrol", "/delegate"), start=1):
+                await server._post("send", user=OLGA, chat=world.place.chat, text=command, thread=7)
+                await world.said(count)
+            [_, evidence, *_] = written = await server.from_bot(world.place)
+            shown = await world.press(OLGA, evidence, "Continue")
+    finally:
+        await server.close()
+    assert {m["message_thread_id"] for m in written} == {7}
+    assert shown["text"].startswith("Recorded.")

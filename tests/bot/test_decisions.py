@@ -8,9 +8,9 @@ from aiogram.types import InlineKeyboardButton, InlineKeyboardMarkup
 
 from holdfast.domain.errors import InvalidInput
 from tests.bot.conftest import World
+from tests.bot.fakes import a_view, an_open_gate
 from tests.fakes import eventually
 from tests.telegram.standin import LENA, OLGA, PAVEL, STRANGER
-from tests.telegram.views import a_view, an_open_gate
 
 APPROVE = "a:rollout-4f7qk2mz:k3jd92ksla0a"
 REJECT = "r:rollout-4f7qk2mz:k3jd92ksla0a"
@@ -39,11 +39,14 @@ async def test_an_approvers_tap_counts_and_is_told_what_follows(waiting: World) 
     assert waiting.counted("holdfast_bot_tap_answer_seconds_count") == 1
 
 
-async def test_the_other_button_rejects(waiting: World) -> None:
+async def test_the_other_button_rejects_after_one_more_tap_on_a_reason(waiting: World) -> None:
     async with waiting.bot():
-        answer = await tap(waiting, OLGA, REJECT)
+        asked = await tap(waiting, OLGA, REJECT)
+        question = await waiting.told(OLGA, "Why Roll back (reject) at gate 2-crm-pool-pause-1")
+        answer = await waiting.press(OLGA, question, "Roll it back now")
+    assert asked["text"].startswith("Why? I have written to you privately")
     assert answer["text"] == "Recorded. The CRM pool is set back as it was; stage 1 stays."
-    assert [d.decision for d in waiting.runs.decisions] == ["reject"]
+    assert [(d.decision, d.reason) for d in waiting.runs.decisions] == [("reject", "Roll it back now")]
 
 
 async def test_a_strangers_tap_does_not_count_and_names_the_id_to_add(waiting: World) -> None:
@@ -65,15 +68,15 @@ async def test_a_known_person_who_is_no_approver_is_told_who_is(waiting: World) 
 async def test_a_late_tap_is_told_that_it_is_too_late_and_who_decided(waiting: World) -> None:
     message = await waiting.card()
     async with waiting.bot():
-        await tap(waiting, OLGA, REJECT, message)
+        await tap(waiting, OLGA, APPROVE, message)
         answer = await tap(waiting, PAVEL, APPROVE, message)
     assert answer["show_alert"]
-    assert answer["text"].startswith("Too late: gate '2-crm-pool-pause-1' is rejected: olga said reject")
+    assert answer["text"].startswith("Too late: gate '2-crm-pool-pause-1' is approved: olga said approve")
     assert len(waiting.runs.decisions) == 1
 
 
 async def test_a_double_tap_counts_once_and_both_taps_are_answered(world: World) -> None:
-    world.runs.add(a_view(gate=an_open_gate(quorum=2)))
+    world.runs.add(a_view(gate=an_open_gate(slots=an_open_gate().slots * 2)))
     message = await world.card()
     async with world.bot():
         answers = await asyncio.gather(*(tap(world, OLGA, APPROVE, message) for _ in range(2)))
@@ -111,7 +114,7 @@ async def test_a_tap_that_hangs_does_not_keep_the_next_one_waiting(waiting: Worl
     message = await waiting.card()
     async with waiting.bot():
         hanging = asyncio.create_task(tap(waiting, OLGA, APPROVE, message))
-        await eventually(lambda: waiting.runs.asked == 1)
+        await eventually(lambda: waiting.runs.asked == 2)
         answer = await tap(waiting, PAVEL, APPROVE, message)
         assert not hanging.done()
         late = await hanging

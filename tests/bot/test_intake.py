@@ -7,9 +7,9 @@ from prometheus_client import CollectorRegistry
 
 from holdfast.domain.errors import InvalidInput
 from tests.bot.conftest import World
+from tests.bot.fakes import a_view
 from tests.fakes import eventually
 from tests.telegram.standin import OLGA, PAVEL
-from tests.telegram.views import a_view
 
 
 async def pending(world: World) -> int:

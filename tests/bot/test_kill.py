@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 
 from tests.bot.conftest import World
+from tests.bot.fakes import a_view
 from tests.fakes import eventually
 from tests.telegram.standin import OLGA
-from tests.telegram.views import a_view
 
 ROOT = Path(__file__).parents[2]
 

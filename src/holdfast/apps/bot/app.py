@@ -5,18 +5,27 @@ from typing import Any, NoReturn
 
 import structlog
 from aiogram import Bot, Dispatcher, Router
+from aiogram.enums import ChatType
 from aiogram.exceptions import AiogramError
 from aiogram.types import BotCommand, Update
 from aiogram.utils.backoff import Backoff, BackoffConfig
 
 from holdfast.apps.bot import texts
 from holdfast.apps.bot.basics import help_router, whoami_router
+from holdfast.apps.bot.clerk import Clerk
+from holdfast.apps.bot.codes import Codes
 from holdfast.apps.bot.decisions import decisions_router, unknown_buttons_router
+from holdfast.apps.bot.errands import Errands
+from holdfast.apps.bot.finding import Finder
+from holdfast.apps.bot.gates import Gates
+from holdfast.apps.bot.handing import Handing
 from holdfast.apps.bot.intake import Intake, IntakeSettings
 from holdfast.apps.bot.metrics import BotMetrics
 from holdfast.apps.bot.middlewares import ErrorsInWords, OnlyKnownPeople
+from holdfast.apps.bot.reasons import Reasons
 from holdfast.apps.bot.rollouts import Rollouts
 from holdfast.apps.bot.runs import Runs
+from holdfast.apps.bot.second_factor import SecondFactors
 from holdfast.apps.bot.services import Services
 from holdfast.apps.bot.taps import Taps
 
@@ -68,19 +77,33 @@ class BotApp:
             await asyncio.wait({commands})
 
     def _routes(self, services: Services) -> Dispatcher:
-        taps = Taps(services, self._metrics)
-        rollouts = Rollouts(services, taps)
-        commands = Router(name="commands")
-        commands.message.middleware(ErrorsInWords(services))
+        taps, finder = Taps(services, self._metrics), Finder(services)
+        errands = Errands(services, Clerk(services, finder))
+        rollouts, gates = Rollouts(services, taps), Gates(services, finder, taps)
+        codes, reasons = Codes(services, errands, finder, taps), Reasons(services, errands, taps)
         known = Router(name="known-people")
         known.message.middleware(OnlyKnownPeople(services, self._metrics))
-        known.include_routers(rollouts.commands(), Runs(services).commands(), help_router())
-        commands.include_routers(whoami_router(services, self._metrics), known)
+        known.include_routers(
+            rollouts.commands(),
+            Runs(services).commands(),
+            gates.commands(),
+            codes.commands(),
+            Handing(services, errands, finder).commands(),
+            SecondFactors(services, errands).router(),
+            reasons.private(),
+            help_router(),
+        )
+        commands = Router(name="commands")
+        commands.message.middleware(ErrorsInWords(services))
+        commands.include_routers(whoami_router(services, self._metrics), known, reasons.in_groups())
         dispatcher = Dispatcher(disable_fsm=True)
         dispatcher.include_routers(
             commands,
-            decisions_router(services, taps),
+            decisions_router(errands, taps),
             rollouts.buttons(),
+            gates.buttons(),
+            codes.buttons(),
+            reasons.buttons(),
             unknown_buttons_router(taps),
         )
         return dispatcher
@@ -93,7 +116,9 @@ class BotApp:
         match raw:
             case {"callback_query": {"id": str(query_id)}}:
                 await self._bot.answer_callback_query(query_id, text=texts.BROKEN_TAP, show_alert=True)
-            case {"message": {"text": str(text), "chat": {"id": int(chat_id)}}} if text.startswith("/"):
+            case {"message": {"text": str(text), "chat": {"id": int(chat_id), **chat}}} if (
+                text.startswith("/") or chat.get("type") == ChatType.PRIVATE
+            ):
                 await self._bot.send_message(chat_id, texts.BROKEN)
             case _:
                 pass

@@ -1,40 +1,53 @@
-"""The two buttons of an open gate."""
+"""The buttons of an open gate: approve and reject."""
 
-from aiogram import F, Router
-from aiogram.types import CallbackQuery
+from aiogram import Bot, F, Router
+from aiogram.types import CallbackQuery, Message
 
 from holdfast.apps.bot import texts
-from holdfast.apps.bot.services import Services
+from holdfast.apps.bot.clerk import Outcome
+from holdfast.apps.bot.errands import Errands
 from holdfast.apps.bot.taps import TapAnswer, Taps
-from holdfast.domain.gates import Answer, Choice, Decision
+from holdfast.apps.bot.wishes import What, Wish
+from holdfast.domain.decisions import Choice
 from holdfast.domain.people import Person
 
 _CHOICES = {"a": Choice.APPROVE, "r": Choice.REJECT}
 
 
-def decisions_router(services: Services, taps: Taps) -> Router:
-    """Route `a:<run id>:<token>` (approve) and `r:<run id>:<token>` (reject) to the run."""
+def decisions_router(errands: Errands, taps: Taps) -> Router:
+    """Route `a:<run id>:<button>` (approve) and `r:<run id>:<button>` (reject) to the run."""
     router = Router(name="decisions")
 
-    async def decide(query: CallbackQuery, received_at: float) -> None:
-        letter, _, rest = str(query.data).partition(":")
-        run_id, _, token = rest.rpartition(":")
+    async def decide(query: CallbackQuery, received_at: float, bot: Bot) -> None:
+        letter, run, button = button_parts(query)
+        wish = Wish(
+            what=What.DECIDE, id=f"telegram:{query.id}", run=run, button=button, choice=_CHOICES[letter]
+        )
 
         async def act(person: Person) -> TapAnswer:
-            decision = Decision(
-                token=token,
-                decision=_CHOICES[letter],
-                by=person.name,
-                channel="telegram",
-                id=f"telegram:{query.id}",
-            )
-            reply = await services.runs.decide(run_id, decision)
-            return TapAnswer(reply.answer, reply.text, alert=reply.answer is Answer.STORED)
+            return tap_answer(await errands.begin(person, wish, bot=bot, at=tapped(query)))
 
         await taps.settle(query, received_at, act)
 
     router.callback_query.register(decide, F.data.regexp(r"^[ar]:.+:[^:]+$"))
     return router
+
+
+def button_parts(query: CallbackQuery) -> tuple[str, str, str]:
+    """Return letter, run id and button of a gate's callback data."""
+    letter, _, rest = str(query.data).partition(":")
+    run, _, button = rest.rpartition(":")
+    return letter, run, button
+
+
+def tapped(query: CallbackQuery) -> Message | None:
+    """Return the message whose button was tapped; None when it is too old to be seen."""
+    return query.message if isinstance(query.message, Message) else None
+
+
+def tap_answer(outcome: Outcome) -> TapAnswer:
+    """Return what a tap is told."""
+    return TapAnswer(outcome.label, outcome.text, alert=outcome.alert)
 
 
 def unknown_buttons_router(taps: Taps) -> Router:

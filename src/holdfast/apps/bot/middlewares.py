@@ -11,7 +11,7 @@ from holdfast.apps.bot import texts
 from holdfast.apps.bot.metrics import BotMetrics
 from holdfast.apps.bot.replies import OncePerMinute, is_from_a_chat, reply, sender_of
 from holdfast.apps.bot.services import Services
-from holdfast.domain.errors import DecisionRefused, EngineUnavailable, InvalidInput
+from holdfast.domain.errors import DecisionRefused, EngineUnavailable, InvalidInput, Unavailable
 
 Next = Callable[[TelegramObject, dict[str, Any]], Awaitable[Any]]
 
@@ -58,6 +58,8 @@ class ErrorsInWords(BaseMiddleware):
                 return await handler(event, data)
         except EngineUnavailable:
             await reply(event, texts.ENGINE_DOWN)
+        except Unavailable:
+            await reply(event, texts.STORE_DOWN)
         except TimeoutError:
             await reply(event, texts.ENGINE_SLOW)
         except (DecisionRefused, InvalidInput) as error:

@@ -3,8 +3,9 @@
 import time
 from collections.abc import Hashable
 
+from aiogram import Bot
 from aiogram.enums import ChatType, ParseMode
-from aiogram.types import InlineKeyboardMarkup, LinkPreviewOptions, Message, ReplyParameters
+from aiogram.types import InlineKeyboardMarkup, LinkPreviewOptions, Message, ReplyParameters, Update
 
 from holdfast.domain.people import People, Person
 
@@ -25,6 +26,11 @@ async def reply(message: Message, html: str, keyboard: InlineKeyboardMarkup | No
         if in_private
         else ReplyParameters(message_id=message.message_id, allow_sending_without_reply=True),
     )
+
+
+def command_id(bot: Bot, update: Update) -> str:
+    """Return the id of what a command asks for, the same for every delivery of it."""
+    return f"telegram:{bot.id}/{update.update_id}"
 
 
 def is_from_a_chat(message: Message) -> bool:

@@ -151,7 +151,7 @@ def _started(spec: RolloutSpec, run: str, pace: str) -> str:
             number=number,
             title=stage.title,
             shares=" → ".join(map(str, stage.shares_percent)),
-            approvers=", ".join(stage.gate.approvers),
+            approvers=stage.gate.describe(),
         )
         for number, stage in enumerate(spec.stages, start=1)
     ]

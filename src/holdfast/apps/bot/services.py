@@ -2,13 +2,17 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Protocol
 
 from aiogram.types import InlineKeyboardMarkup
 
 from holdfast.domain.people import People, Person
+from holdfast.domain.proofs import Keyring
 from holdfast.domain.view import RunView
+from holdfast.ports.audit import AuditLog
+from holdfast.ports.delegations import StandingDelegations
+from holdfast.ports.identity import Intents, SecondFactor
 from holdfast.ports.runs import RunControl
 from holdfast.runbook.library import RunbookLibrary
 
@@ -37,6 +41,13 @@ class Services:
             may raise InvalidInput, which is told to the person.
         library: what can be started.
         render_view: a run and a line to stand above it → HTML of at most 4096 characters, and buttons.
+        keyring: signs what people say, once they are recognised.
+        second_factor: codes of authenticator apps.
+        intents: what people have begun and still have to finish by a message.
+        delegations: who stands for whom from date to date.
+        audit: the record.
+        render_chart: a run → PNG of its newest numbers, or None without any; may take a second.
+        now: the present moment, aware.
         default_runbook: what a bare `/rollout` starts; empty to ask when there are several.
         answer_within: after this a person is told that the engine does not answer. Telegram forgets a tap
             about 15 seconds after it was made.
@@ -47,6 +58,13 @@ class Services:
     library: RunbookLibrary
     may_start: MayStart
     render_view: RenderView
+    keyring: Keyring
+    second_factor: SecondFactor
+    intents: Intents
+    delegations: StandingDelegations
+    audit: AuditLog
+    render_chart: Callable[[RunView], bytes | None]
+    now: Callable[[], datetime]
     default_runbook: str = ""
     default_pace: str = "default"
     answer_within: timedelta = timedelta(seconds=11)

@@ -12,7 +12,7 @@ from aiogram.types import CallbackQuery
 from holdfast.apps.bot import texts
 from holdfast.apps.bot.metrics import BotMetrics
 from holdfast.apps.bot.services import Services
-from holdfast.domain.errors import DecisionRefused, EngineUnavailable, InvalidInput
+from holdfast.domain.errors import DecisionRefused, EngineUnavailable, InvalidInput, Unavailable
 from holdfast.domain.people import Person
 
 _log: structlog.stdlib.BoundLogger = structlog.get_logger(__name__)
@@ -57,19 +57,24 @@ class Taps:
 
     async def _outcome(self, query: CallbackQuery, act: Act) -> TapAnswer:
         try:
-            person = self._services.people().on_telegram(query.from_user.id)
-            if person is None:
-                return TapAnswer("stranger", texts.STRANGER_TAP.format(id=query.from_user.id))
-            async with asyncio.timeout(self._services.answer_within.total_seconds()):
-                return await act(person)
+            return await self._acted(query, act)
         except EngineUnavailable:
             return TapAnswer("engine_down", texts.ENGINE_DOWN_TAP)
+        except Unavailable:
+            return TapAnswer("store_down", texts.STORE_DOWN_TAP)
         except TimeoutError:
             return TapAnswer("engine_slow", texts.ENGINE_SLOW_TAP)
         except DecisionRefused as refused:
             return TapAnswer(refused.answer, str(refused))
         except InvalidInput as invalid:
             return TapAnswer("invalid", str(invalid))
+
+    async def _acted(self, query: CallbackQuery, act: Act) -> TapAnswer:
+        person = self._services.people().on_telegram(query.from_user.id)
+        if person is None:
+            return TapAnswer("stranger", texts.STRANGER_TAP.format(id=query.from_user.id))
+        async with asyncio.timeout(self._services.answer_within.total_seconds()):
+            return await act(person)
 
     async def _tell(self, query: CallbackQuery, answer: TapAnswer) -> None:
         try:

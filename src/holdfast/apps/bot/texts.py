@@ -16,6 +16,12 @@ COMMANDS = {
     "runs": "The newest runs",
     "run": "Show a run: /run [id], the newest without id",
     "runbooks": "What can be started",
+    "gates": "What waits for your answer",
+    "gate": "A question and what it rests on: /gate [gate or run]",
+    "code": "An answer to carry to the Temporal UI: /code GATE [approve|reject]",
+    "extend": "More time: /extend GATE +7d [reason]",
+    "delegate": "Somebody answers for you: /delegate GATE NAME",
+    "enrol": "Set up your authenticator app",
     "whoami": "Who you are to Holdfast",
     "help": "What the commands do",
 }
@@ -25,7 +31,13 @@ HELP = (
     "/rollout [runbook] [pace=NAME] – start a rollout\n"
     "/runs – the newest runs\n"
     "/run [id] – show a run; without id the newest\n"
-    "/runbooks – what can be started\n"
+    "/runbooks – what can be started\n\n"
+    "/gates – what waits for your answer\n"
+    "/gate [gate or run] – one question and what it rests on\n"
+    "/extend GATE UNTIL [reason] – give it more time\n"
+    "/delegate GATE NAME – let somebody answer for you; /delegate alone explains the rest\n"
+    "/code GATE [approve|reject] – an answer to paste into the Temporal UI or a terminal (private chat)\n"
+    "/enrol – set up your authenticator app (private chat)\n\n"
     "/whoami – who you are to Holdfast\n\n"
     "Each run has one message, which is kept up to date. When a decision is asked, it has two buttons; "
     "a tap is answered with what became of it."
@@ -79,6 +91,11 @@ ENGINE_SLOW_TAP = (
     "Temporal does not answer in time: your decision may or may not be recorded. "
     "Look at the message, or tap again: one person's decision counts once."
 )
+STORE_DOWN = (
+    "⚠️ Holdfast's database does not answer, so I can neither remember nor record anything. "
+    "Nothing was changed; try again in a minute."
+)
+STORE_DOWN_TAP = "Holdfast's database does not answer: your decision was NOT recorded. Tap again in a minute."
 BUTTON_UNKNOWN_TAP = "I do not understand this button. Send /run for one that works."
 BROKEN = "⚠️ I could not handle that, and the error is in my log. /runs shows where things stand."
 BROKEN_TAP = (

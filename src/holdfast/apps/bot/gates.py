@@ -1,0 +1,159 @@
+"""/gates and /gate: what waits for an answer, and what an answer rests on."""
+
+import asyncio
+from contextlib import suppress
+
+from aiogram import F, Router
+from aiogram.enums import ParseMode
+from aiogram.exceptions import TelegramBadRequest
+from aiogram.filters import Command, CommandObject
+from aiogram.types import (
+    BufferedInputFile,
+    CallbackQuery,
+    InlineKeyboardButton,
+    InlineKeyboardMarkup,
+    Message,
+)
+
+from holdfast.apps.bot import gate_texts as texts
+from holdfast.apps.bot.decisions import button_parts, tapped
+from holdfast.apps.bot.dossier import age_in_words, deadline_in_words, dossier, missing_in_words
+from holdfast.apps.bot.finding import Finder
+from holdfast.apps.bot.replies import reply
+from holdfast.apps.bot.services import Services
+from holdfast.apps.bot.taps import TapAnswer, Taps
+from holdfast.apps.bot.texts import fill, first_lines
+from holdfast.domain.gates import Gate, GateState, outcome_of
+from holdfast.domain.people import Person
+from holdfast.domain.view import RunView
+from holdfast.ports.runs import WaitingGate
+
+_CALLBACK_BYTES = 64
+_CAPTION = 1000  # of the 1024 that a picture takes
+_LABEL = 40
+_MOST_BUTTONS = 20
+
+
+class Gates:
+    """The handlers that read gates."""
+
+    def __init__(self, services: Services, finder: Finder, taps: Taps) -> None:
+        self._services = services
+        self._finder = finder
+        self._taps = taps
+
+    def commands(self) -> Router:
+        """Route the commands; their handlers need a known `person`."""
+        router = Router(name="gates")
+        router.message.register(self.list_gates, Command("gates"))
+        router.message.register(self.show_gate, Command("gate"))
+        return router
+
+    def buttons(self) -> Router:
+        """Route `e:<run id>:<button>`."""
+        router = Router(name="gate-buttons")
+        router.callback_query.register(self.tapped, F.data.regexp(r"^e:.+:[^:]+$"))
+        return router
+
+    async def list_gates(self, message: Message, person: Person) -> None:
+        """List what waits for this person, the longest waiting first."""
+        waiting = await self._services.runs.waiting(person.name)
+        lines = [self._line(gate, person) for gate in waiting]
+        text = first_lines(lines, separator="\n\n") or texts.NOTHING_WAITS
+        await reply(message, text, self._opening(waiting, person))
+
+    async def show_gate(self, message: Message, command: CommandObject, person: Person) -> None:
+        """Show the named gate, or the only one that waits for this person."""
+        if not (command.args or "").strip() and len(await self._services.runs.waiting(person.name)) != 1:
+            await self.list_gates(message, person)
+            return
+        found = await self._finder.named(command.args or "", person)
+        if found.gate is None:
+            await reply(message, _nothing_asked(found.view))
+            return
+        await self._show(message, found.view, found.gate, person)
+
+    async def tapped(self, query: CallbackQuery, received_at: float) -> None:
+        """Show the gate of a button, where the button is."""
+        _, run, button = button_parts(query)
+
+        async def act(person: Person) -> TapAnswer:
+            message = tapped(query)
+            view = await self._services.runs.view(run)
+            gate = self._finder.of_button(view, button, person)
+            if gate.state is not GateState.OPEN or message is None:
+                return TapAnswer("closed_gate", outcome_of(gate))
+            await self._show(message, view, gate, person)
+            return TapAnswer("evidence", texts.EVIDENCE_SHOWN_TAP, alert=False)
+
+        await self._taps.settle(query, received_at, act)
+
+    async def _show(self, message: Message, view: RunView, gate: Gate, person: Person) -> None:
+        html = dossier(view, gate, person=person, people=self._services.people(), now=self._services.now())
+        keyboard = self._keyboard(view, gate, person)
+        chart = await asyncio.to_thread(self._services.render_chart, view)
+        fits = len(html) <= _CAPTION
+        if (
+            chart
+            and await _show_chart(message, chart, html if fits else "", keyboard if fits else None)
+            and fits
+        ):
+            return
+        await reply(message, html, keyboard)
+
+    def _line(self, waiting: WaitingGate, person: Person) -> str:
+        gate, now = waiting.gate, self._services.now()
+        return fill(
+            texts.WAITS,
+            title=gate.title,
+            gate=gate.id,
+            run=waiting.run_id,
+            run_title=waiting.title,
+            age=age_in_words(gate, now),
+            deadline=deadline_in_words(gate, person, now),
+            missing=missing_in_words(gate, waiting.waiting),
+        )
+
+    def _opening(self, waiting: list[WaitingGate], person: Person) -> InlineKeyboardMarkup | None:
+        rows = [
+            [button]
+            for w in waiting[:_MOST_BUTTONS]
+            if (button := self._button("e", texts.OPEN_BUTTON.format(gate=w.gate.id), w.run_id, w.gate, person))
+        ]
+        return InlineKeyboardMarkup(inline_keyboard=rows) if rows else None
+
+    def _keyboard(self, view: RunView, gate: Gate, person: Person) -> InlineKeyboardMarkup | None:
+        labels = (("a", gate.approve_label), ("r", gate.reject_label), ("c", texts.CODE_BUTTON))
+        approve, reject, code = (self._button(le, la, view.run_id, gate, person) for le, la in labels)
+        if approve is None or reject is None or code is None:
+            return None
+        return InlineKeyboardMarkup(inline_keyboard=[[approve, reject], [code]])
+
+    def _button(
+        self, letter: str, label: str, run: str, gate: Gate, person: Person
+    ) -> InlineKeyboardButton | None:
+        """Return a button for this person only; None when the run's id is too long for one."""
+        data = f"{letter}:{run}:{self._finder.button(run, gate, person)}"
+        if len(data.encode()) > _CALLBACK_BYTES:
+            return None
+        return InlineKeyboardButton(text=label[:_LABEL] or "?", callback_data=data)
+
+
+async def _show_chart(message: Message, chart: bytes, html: str, keyboard: InlineKeyboardMarkup | None) -> bool:
+    """Send the picture; False when Telegram does not take it, which costs nobody the words."""
+    with suppress(TelegramBadRequest):
+        await message.answer_photo(
+            BufferedInputFile(chart, "numbers.png"),
+            caption=html or None,
+            parse_mode=ParseMode.HTML,
+            reply_markup=keyboard,
+        )
+        return True
+    return False
+
+
+def _nothing_asked(view: RunView) -> str:
+    text = fill(texts.NO_OPEN_GATE, run=view.run_id, headline=view.headline)
+    if not view.closed_gates:
+        return text
+    return f"{text}\n\n{fill(texts.LAST_OUTCOME, outcome=outcome_of(view.closed_gates[-1]))}"

@@ -1,0 +1,132 @@
+"""Shows pages; showing changes nothing, because mail scanners open links before people do."""
+
+import asyncio
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, Final
+
+import structlog
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from starlette.responses import HTMLResponse
+
+from holdfast.apps.web.forms import FormSeals
+from holdfast.apps.web.services import WebServices
+from holdfast.apps.web.sheet import Form, Proof, Said, Sheet, choices_of, sheet_of
+from holdfast.apps.web.words import clock, moment, veiled
+from holdfast.domain import progress
+from holdfast.domain.decisions import Answer
+from holdfast.domain.errors import DecisionRefused
+from holdfast.domain.gates import Gate, who_said
+from holdfast.domain.links import LinkClaim
+from holdfast.domain.people import Person
+from holdfast.domain.view import RunView
+
+_HERE: Final = Path(__file__).parent
+_NO_APP: Final = (
+    "This decision wants a code of an authenticator app, and you have not set one up. Do that in your private "
+    "chat with the bot, or ask an admin; then open this link again."
+)
+_log: structlog.stdlib.BoundLogger = structlog.get_logger(__name__)
+
+
+class Pages:
+    """Renders what a person sees."""
+
+    def __init__(self, services: WebServices, seals: FormSeals) -> None:
+        """Render with these services."""
+        self._services = services
+        self._seals = seals
+        self._drawing = asyncio.Lock()
+        self._templates = Environment(
+            loader=FileSystemLoader(_HERE / "templates"),
+            autoescape=True,
+            undefined=StrictUndefined,
+            trim_blocks=True,
+            lstrip_blocks=True,
+        )
+
+    def person_of(self, claim: LinkClaim) -> Person:
+        """Return the person for whom a link was made.
+
+        Raises:
+            DecisionRefused: that person is not known any more.
+            InvalidInput: the file of the people cannot be read.
+        """
+        person = self._services.people().named(claim.person)
+        if person is None:
+            raise DecisionRefused(
+                Answer.NOT_AN_APPROVER,
+                f"'{claim.person}' is not known to Holdfast any more. Ask an admin about people.yaml.",
+            )
+        return person
+
+    async def view(self, claim: LinkClaim) -> RunView:
+        """Return what the run shows of itself."""
+        view = await self._services.runs.view(claim.run)
+        return view if view.people.people else view.model_copy(update={"people": self._services.people()})
+
+    async def gate(
+        self,
+        token: str,
+        claim: LinkClaim,
+        *,
+        said: Said | None = None,
+        reason: str = "",
+        status: int = 200,
+    ) -> HTMLResponse:
+        """Render the page of a gate.
+
+        Args:
+            token: the link's.
+            claim: what the link says.
+            said: what became of what the person has just done.
+            reason: what was typed before something was wrong.
+            status: of the response.
+        """
+        person = self.person_of(claim)
+        view = await self.view(claim)
+        chart = await self._chart(view)
+        sheet = sheet_of(view, claim, person, now=self._services.now(), chart=chart)
+        sheet = replace(await self._with_form(sheet, token, claim, reason), said=said)
+        return self._page("gate.html", status, sheet=sheet, zone=person.zone)
+
+    def told(self, title: str, text: str, status: int) -> HTMLResponse:
+        """Render one sentence."""
+        return self._page("told.html", status, title=title, text=text)
+
+    async def proof_of(self, person: Person, gate: Gate | None) -> Proof:
+        """Return what this person has to show besides the link; without a gate, what is sure without it."""
+        if await self._services.second_factor.enrolled(person.name):
+            return Proof.TOTP
+        if gate is not None and gate.mfa:
+            return Proof.NONE
+        email = self._services.email
+        return Proof.PIN if email is not None and email.reaches(person) else Proof.PASTED
+
+    async def _with_form(self, sheet: Sheet, token: str, claim: LinkClaim, reason: str) -> Sheet:
+        gate = sheet.gate
+        if gate is None or not sheet.is_open or gate.execution != claim.execution:
+            return sheet
+        choices, why = choices_of(gate, sheet.view, sheet.person, now=sheet.now)
+        if not choices:
+            return replace(sheet, hint=why)
+        proof = await self.proof_of(sheet.person, gate)
+        if proof is Proof.NONE:
+            return replace(sheet, hint=_NO_APP)
+        form, seal = self._seals.new(token, gate.evidence)
+        mailbox = veiled(sheet.person.email) if proof is Proof.PIN else ""
+        return replace(sheet, form=Form(form, seal, gate.evidence, choices, proof, mailbox, reason))
+
+    async def _chart(self, view: RunView) -> bytes | None:
+        async with self._drawing:
+            try:
+                return await asyncio.to_thread(self._services.render_chart, view)
+            except Exception:  # noqa: BLE001  whatever is wrong with a picture, the decision must be possible
+                _log.exception("web chart not drawn", run=view.run_id)
+                return None
+
+    def _page(self, template: str, status: int, **shown: Any) -> HTMLResponse:
+        html = self._templates.get_template(template).render(
+            **shown, moment=moment, clock=clock, who_said=who_said, progress=progress
+        )
+        return HTMLResponse(html, status_code=status)

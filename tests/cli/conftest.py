@@ -1,42 +1,82 @@
 """The command line over real files and an in-memory port to the runs."""
 
 import asyncio
+import io
 import json
+import secrets
+import sys
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import pytest
 
 from holdfast.apps.cli import CliDeps, main
-from holdfast.domain import gates
-from holdfast.domain.errors import EngineUnavailable, UnknownName
-from holdfast.domain.gates import Decision, DecisionReply, Gate
-from holdfast.domain.people import People
+from holdfast.apps.cli.records import RecordDeps
+from holdfast.domain import gates, standing
+from holdfast.domain.decisions import (
+    Answer,
+    CodeRequest,
+    Decision,
+    DecisionReply,
+    Extension,
+    Handover,
+    Signed,
+)
+from holdfast.domain.errors import DecisionRefused, EngineUnavailable, UnknownName
+from holdfast.domain.evidence import Evidence
+from holdfast.domain.gates import Gate, Question
+from holdfast.domain.people import People, Person
+from holdfast.domain.proofs import CODE_GOOD_FOR, Keyring
+from holdfast.domain.signoff import SignOff
 from holdfast.domain.view import LogLine, RunState, RunView, StageView
-from holdfast.ports.runs import RolloutRequest, RunLine
+from holdfast.ports.runs import RolloutRequest, RunLine, WaitingGate
 from holdfast.runbook.library import RunbookLibrary
 
 ROOT = Path(__file__).resolve().parents[2]
 RUN = "rollout-aaaaaaaa"
+EXECUTION = "0198-execution"
+GATE = "1-bot-rate-limit"
 NOW = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
+PEOPLE = People(
+    people=(
+        Person(name="anna", title="Anna (on call)", telegram_id=1001, roles=("oncall",)),
+        Person(name="boris", title="Boris (SRE lead)", telegram_id=1002, roles=("sre-lead",)),
+        Person(name="vera", title="Vera (CRM owner)", telegram_id=1003, roles=("crm-owner",)),
+        Person(name="gleb", title="Gleb (head of support)", telegram_id=1004, roles=("support-head",)),
+    )
+)
+QUESTION = Question(
+    title="stage 1, Let the bot send faster",
+    question="Set bot_rate_limit_per_s = 25 (now 5)?",
+    if_approved="The canary gets 5 % of the traffic.",
+    if_rejected="The run stops here.",
+    if_nothing="The run waits.",
+)
+EVIDENCE = Evidence(target={"bot_rate_limit_per_s": 5}, wanted={"bot_rate_limit_per_s": 25}, taken_at=NOW)
 
 
-def open_gate() -> Gate:
-    return Gate(
-        id="1-bot-rate-limit",
-        title="stage 1, Let the bot send faster",
-        question="Set bot_rate_limit_per_s = 25 (now 5)?",
-        if_approved="The canary gets 5 % of the traffic.",
-        if_rejected="The run stops here.",
-        if_nothing="The run waits.",
-        approvers=("boris",),
-        evidence="3f9a2c51d0be",
+def not_asked_for() -> NoReturn:
+    pytest.fail("this command needs no records")
+
+
+NO_RECORDS = RecordDeps(audit=not_asked_for, second_factor=not_asked_for, people=not_asked_for)
+
+
+def open_gate(*, since: datetime = NOW, people: People = PEOPLE, **policy: Any) -> Gate:
+    return gates.open_gate(
+        GATE,
+        SignOff.model_validate(policy or {"approvers": ["sre-lead"]}),
+        QUESTION,
+        EVIDENCE,
+        people=people,
         token="do-not-show-me",
-        opened_at=NOW,
+        now=since,
+        requester="anna",
+        execution=EXECUTION,
     )
 
 
@@ -56,21 +96,30 @@ def waiting_run() -> RunView:
             )
         ],
         gate=open_gate(),
+        people=PEOPLE,
         log=[LogLine(at=NOW, text="started by anna")],
     )
 
 
 @dataclass
 class MemoryRuns:
-    """Implements `RunControl` for runs that live in this process; `script` changes the view at each look."""
+    """Implements `RunControl` by the real rules for runs that live in this process.
 
-    people: People
+    Attributes:
+        script: changes the view, one at each look.
+        chats: what each person was sent in private.
+        on_code: called with the JSON when one is sent.
+    """
+
     views: dict[str, RunView] = field(default_factory=dict)
     started: dict[str, RolloutRequest] = field(default_factory=dict)
     script: list[Callable[[RunView], None]] = field(default_factory=list)
+    chats: dict[str, list[str]] = field(default_factory=dict)
+    on_code: Callable[[str], None] = lambda _: None
     down: bool = False
     looks_while_down: int = 0
     ended: asyncio.Event = field(default_factory=asyncio.Event)
+    keyring: Keyring = field(default_factory=lambda: Keyring([secrets.token_hex(16)]))
 
     async def start(self, request: RolloutRequest, *, run_id: str) -> bool:
         self._answer()
@@ -79,12 +128,73 @@ class MemoryRuns:
         return True
 
     async def decide(self, run_id: str, decision: Decision) -> DecisionReply:
-        view = self._view(run_id)
-        gates.check(decision, view.gate, closed=view.closed_gates, people=self.people)
-        reply = gates.record(decision, view.gate, now=NOW)
-        view.closed_gates.append(view.gate)
-        view.gate = None
+        view, now = self._checked(run_id, decision)
+        context = {"closed": view.closed_gates, "people": view.people, "now": now}
+        counted = standing.check(decision, view.gate, **context)
+        reply = gates.record(counted, view.gate, now=now)
+        if view.gate.closed_at:
+            view.closed_gates.append(gates.slim(view.gate))
+            view.gate = None
         return reply
+
+    async def extend(self, run_id: str, extension: Extension) -> DecisionReply:
+        view, now = self._checked(run_id, extension)
+        standing.check_extension(extension, view.gate, closed=view.closed_gates, people=view.people, now=now)
+        return gates.extend(extension, view.gate)
+
+    async def hand_over(self, run_id: str, handover: Handover) -> DecisionReply:
+        view, now = self._checked(run_id, handover)
+        standing.check_handover(handover, view.gate, closed=view.closed_gates, people=view.people, now=now)
+        return gates.hand_over(handover, view.gate, now)
+
+    async def send_code(self, run_id: str, request: CodeRequest) -> DecisionReply:
+        view = self._view(run_id)
+        if view.gate is None or not standing.may_say(request, view.gate, view.people, datetime.now(UTC)):
+            raise DecisionRefused(Answer.NOT_AN_APPROVER, f"'{request.by}' is not asked.")
+        text = self.paste(request, run_id)
+        self.chats.setdefault(request.by, []).append(text)
+        self.on_code(text)
+        return DecisionReply(
+            answer=Answer.ACCEPTED, gate=view.gate.id, text=f"A code was sent to {request.by}'s private chat."
+        )
+
+    def paste(self, request: CodeRequest, run_id: str = RUN) -> str:
+        """What the bot sends."""
+        gate = self.views[run_id].gate
+        asked: dict[str, Any] = {
+            "gate": gate.id,
+            "by": request.by,
+            "evidence": gate.evidence,
+            "reason": request.reason,
+            "proofs": ("code",),
+            "expires_at": (datetime.now(UTC) + CODE_GOOD_FOR).replace(microsecond=0),
+        }
+        if request.to:
+            said: Signed = Handover(to=request.to, until=request.until, **asked)
+        elif request.until:
+            said = Extension(until=request.until, **asked)
+        else:
+            said = Decision(decision=request.decision, **asked)
+        signed = self.keyring.signed(said, run=run_id, execution=gate.execution)
+        names = {*asked, "code", *({"decision"} if isinstance(said, Decision) else {"to", "until"})}
+        shown = signed.model_dump(mode="json", include=names, exclude_none=True)
+        return json.dumps(shown | {"proofs": "code"}, indent=2)
+
+    async def waiting(self, person: str = "", *, limit: int = 50) -> list[WaitingGate]:
+        self._answer()
+        now = datetime.now(UTC)
+        found = [
+            WaitingGate(
+                run_id=run_id,
+                runbook=view.runbook,
+                title=view.title,
+                gate=view.gate,
+                waiting=standing.waiting_for(view.gate, view.people, now),
+            )
+            for run_id, view in self.views.items()
+            if view.gate
+        ]
+        return [w for w in found if not person or person in w.waiting][:limit]
 
     async def view(self, run_id: str) -> RunView:
         if self.looks_while_down:
@@ -108,6 +218,12 @@ class MemoryRuns:
     async def result(self, run_id: str) -> dict[str, Any]:
         await self.ended.wait()
         return {"outcome": str(self._view(run_id).state)}
+
+    def _checked(self, run_id: str, said: Signed) -> tuple[RunView, datetime]:
+        view, now = self._view(run_id), datetime.now(UTC)
+        gates.check_open(said, view.gate, closed=view.closed_gates, now=now)
+        self.keyring.check(said, run=run_id, execution=EXECUTION, now=now)
+        return view, now
 
     def _view(self, run_id: str) -> RunView:
         self._answer()
@@ -139,8 +255,8 @@ def library() -> RunbookLibrary:
 
 
 @pytest.fixture
-def runs(library) -> MemoryRuns:
-    return MemoryRuns(library.people(), {RUN: waiting_run()})
+def runs() -> MemoryRuns:
+    return MemoryRuns({RUN: waiting_run()})
 
 
 @pytest.fixture
@@ -150,20 +266,24 @@ def served() -> list[str]:
 
 
 @pytest.fixture
-def holdfast(library, runs, served, capsys) -> Callable[..., Told]:
-    """Run one command as a person would."""
+def holdfast(library, runs, served, capsys, monkeypatch) -> Callable[..., Told]:
+    """Run one command as a person would, with `piped` on its standard input."""
 
     @asynccontextmanager
     async def run_control() -> AsyncIterator[MemoryRuns]:
         yield runs
 
-    def command(*tokens: str, directories: list[Path] | None = None) -> Told:
+    def command(*tokens: str, directories: list[Path] | None = None, piped: str | None = "") -> Told:
+        if piped is not None:
+            monkeypatch.setattr(sys, "stdin", io.StringIO(piped))
         deps = CliDeps(
             library=lambda: RunbookLibrary(directories) if directories else library,
             run_control=run_control,
             ui_url=lambda run_id: f"http://ui/{run_id}",
             start_worker=lambda: served.append("worker"),
             start_bot=lambda: served.append("bot"),
+            start_web=lambda: served.append("web"),
+            records=NO_RECORDS,
         )
         with pytest.raises(SystemExit) as ended:
             main(deps, tokens)

@@ -3,11 +3,15 @@ from pathlib import Path
 import pytest
 
 from holdfast.apps.cli import CliDeps, build_app, main
+from tests.cli.conftest import NO_RECORDS
 
 ROOT = Path(__file__).resolve().parents[2]
 COMMANDS = [
     *("run", "run rollout", "runs", "show", "approve", "reject"),
-    *("validate", "runbooks", "people", "schema", "worker", "bot"),
+    *("gate", "gate list", "gate show", "gate approve", "gate reject"),
+    *("gate extend", "gate delegate", "gate code"),
+    *("audit verify", "audit export", "totp enrol", "totp remove"),
+    *("validate", "runbooks", "people", "schema", "worker", "bot", "web"),
 ]
 
 
@@ -20,7 +24,7 @@ def test_every_command_explains_itself_and_is_documented(holdfast, command):
     assert f"holdfast {command}" in (ROOT / "docs/cli.md").read_text()
 
 
-@pytest.mark.parametrize("command", ["", "run", "run rollout", "approve", "reject", "validate"])
+@pytest.mark.parametrize("command", ["", "run", "run rollout", "approve", "reject", "gate", "validate"])
 def test_help_teaches_by_examples(holdfast, command):
     told = holdfast(*command.split(), "--help")
 
@@ -41,7 +45,7 @@ def test_a_misspelt_command_gets_a_suggestion(holdfast):
     assert 'Did you mean "approve"?' in told.err
 
 
-@pytest.mark.parametrize("role", ["worker", "bot"])
+@pytest.mark.parametrize("role", ["worker", "bot", "web"])
 def test_processes_are_started_by_their_name(holdfast, served, role):
     told = holdfast(role)
 
@@ -58,6 +62,8 @@ def broken_deps() -> CliDeps:
         ui_url=str,
         start_worker=lambda: None,
         start_bot=lambda: None,
+        start_web=lambda: None,
+        records=NO_RECORDS,
     )
 
 

@@ -36,7 +36,7 @@ def test_every_problem_of_every_file_is_one_line_on_stderr(holdfast, broken):
     assert len(lines) == 4
     assert all(re.match(rf"{broken}/(first|second)\.yaml:\d+: stages\.\d\.", line) for line in lines)
     assert lines[0].endswith("stages.0.change.kind: unknown kind 'hdtp_config'; known: http_config")
-    assert "nobody in people.yaml has the role or name 'nobody'" in lines[3]
+    assert "nobody in people.yaml has the role, group or name 'nobody'" in lines[3]
 
 
 def test_files_are_checked_by_path_from_anywhere(holdfast, broken, library):

@@ -3,9 +3,14 @@ from datetime import UTC, datetime
 
 import pytest
 
+from holdfast.domain.decisions import CodeRequest
 from holdfast.domain.view import LogLine, MetricLine, RunState, VerdictView
+from tests.cli.conftest import EVIDENCE, RUN
 
-RUN = "rollout-aaaaaaaa"
+CODE = (
+    '{"gate": "1-bot-rate-limit", "decision": "approve", "by": "boris", "code": "AAAA", '
+    '"expires_at": "2026-03-01T12:30:00Z"}'
+)
 
 
 def later(second: int) -> datetime:
@@ -109,8 +114,11 @@ def test_waiting_survives_a_server_that_is_away_for_a_moment(holdfast, runs):
         ("run", "rollout", "support-surge", "--as", "anna"),
         ("runs",),
         ("show", RUN),
-        ("approve", RUN, "--as", "boris"),
-        ("reject", RUN, "--as", "boris", "--gate", "1-bot-rate-limit"),
+        ("approve", RUN, "--as", "boris", "--paste", CODE),
+        ("reject", RUN, "--as", "boris", "--paste", CODE.replace("approve", "reject")),
+        ("gate", "list"),
+        ("gate", "show", RUN),
+        ("gate", "code", RUN, "--as", "boris"),
     ],
 )
 def test_without_a_server_every_command_says_so_in_one_sentence(holdfast, runs, tokens):
@@ -145,7 +153,7 @@ def test_a_run_is_shown_with_its_question_and_how_to_answer(holdfast, runs):
         "Set bot_rate_limit_per_s = 25 (now 5)?",
         "Reject: The run stops here.",
         "Nothing done: The run waits.",
-        f"holdfast approve {RUN} --as NAME --gate 1-bot-rate-limit --evidence 3f9a2c51d0be",
+        f"holdfast approve {RUN} --as NAME --gate 1-bot-rate-limit --evidence {EVIDENCE.digest}",
         "12:00:00  started by anna",
         f"http://ui/{RUN}",
     ):
@@ -172,10 +180,12 @@ def test_brackets_in_texts_are_shown_as_they_are(holdfast, runs):
 
 
 def test_no_token_is_ever_shown(holdfast, runs):
-    holdfast("approve", RUN, "--as", "boris")
     texts = [holdfast("show", RUN).out, holdfast("show", RUN, "--json").out]
+    holdfast("approve", RUN, "--as", "boris", "--paste", runs.paste(CodeRequest(by="boris")))
+    texts += [holdfast("show", RUN).out, holdfast("show", RUN, "--json").out]
 
     assert all("do-not-show-me" not in text for text in texts)
+    assert all("telegram_id" not in text for text in texts)
     assert holdfast("show", RUN, "--json").document["closed_gates"][0]["state"] == "approved"
 
 

@@ -7,6 +7,8 @@ from holdfast.apps.cli.decisions import DecisionCommands
 from holdfast.apps.cli.deps import CliDeps
 from holdfast.apps.cli.exits import sentences
 from holdfast.apps.cli.files import FileCommands
+from holdfast.apps.cli.gates import GateCommands
+from holdfast.apps.cli.records import RecordCommands, add_records
 from holdfast.apps.cli.runs import RunCommands
 
 _HELP = """\
@@ -19,6 +21,7 @@ Examples:
   holdfast runbooks                              what can be started
   holdfast run rollout support-surge --as anna   start it
   holdfast show rollout-4f7qk2mz                 what is asked, on what numbers
+  holdfast gate list --as boris                  what waits for me
   holdfast approve rollout-4f7qk2mz --as boris   answer the open gate
   holdfast validate --all                        before a runbook is reviewed
 
@@ -35,14 +38,35 @@ Examples:
   holdfast run rollout support-surge --as anna --pace demo --wait
   holdfast run rollout support-surge --as anna --json | jq -r .run_id"""
 
-_DECIDE_EXAMPLES = """\
+_GATE_EXAMPLES = """\
 Examples:
-  holdfast {command} rollout-4f7qk2mz --as boris
-  holdfast {command} rollout-4f7qk2mz --as boris --gate 1-bot-rate-limit
-  holdfast {command} rollout-4f7qk2mz --as boris --reason 'seen on the dashboard'
+  holdfast gate list --as boris
+  holdfast gate show rollout-4f7qk2mz
+  holdfast gate approve rollout-4f7qk2mz --as boris
+  holdfast gate extend rollout-4f7qk2mz --until +7d --as boris
+  holdfast gate delegate rollout-4f7qk2mz --to vera --as boris
+  holdfast gate code rollout-4f7qk2mz --as boris
 
-The answer counts only if you are an approver of the gate, once.
-While no worker is up it is stored, and counted as soon as one is."""
+Whatever you say to a gate needs the JSON that is sent to your private chat with the bot: it proves who you are.
+In the chat itself /gates, /extend and /delegate do the same without it."""
+
+_APPROVE_EXAMPLES = """\
+Examples:
+  holdfast approve rollout-4f7qk2mz --as boris
+  holdfast approve rollout-4f7qk2mz --as boris --gate 1-bot-rate-limit --reason 'seen on the dashboard'
+  holdfast approve rollout-4f7qk2mz --as boris --paste code.json
+  pbpaste | holdfast approve rollout-4f7qk2mz --as boris --paste -
+
+The JSON that proves who you are is sent to your private chat; paste it when you are asked.
+With --paste it is stored while no worker is up, and counted as soon as one is."""
+
+_REJECT_EXAMPLES = """\
+Examples:
+  holdfast reject rollout-4f7qk2mz --as boris --reason 'not during the campaign'
+  holdfast reject rollout-4f7qk2mz --as boris --paste code.json
+
+The JSON that proves who you are is sent to your private chat; paste it when you are asked.
+A rejection needs a reason: others have to know what to change before they ask again."""
 
 _VALIDATE_EXAMPLES = """\
 Examples:
@@ -65,8 +89,9 @@ def build_app(deps: CliDeps) -> App:
         error_formatter=str,
     )
     _add_runs(app, RunCommands(deps))
-    _add_decisions(app, DecisionCommands(deps))
+    _add_gates(app, GateCommands(deps), DecisionCommands(deps))
     _add_files(app, FileCommands(deps))
+    add_records(app, RecordCommands(deps.records))
     _add_roles(app, deps)
     return app
 
@@ -94,10 +119,19 @@ def _add_runs(app: App, commands: RunCommands) -> None:
     app.command(commands.show, group=group)
 
 
-def _add_decisions(app: App, commands: DecisionCommands) -> None:
+def _add_gates(app: App, looking: GateCommands, saying: DecisionCommands) -> None:
     group = Group("Decisions", sort_key=2)
-    app.command(commands.approve, group=group, help_epilogue=_DECIDE_EXAMPLES.format(command="approve"))
-    app.command(commands.reject, group=group, help_epilogue=_DECIDE_EXAMPLES.format(command="reject"))
+    gate = App(name="gate", help="See what is asked, and answer.", group=group, help_epilogue=_GATE_EXAMPLES)
+    gate.command(looking.waiting, name="list")
+    gate.command(looking.show)
+    for each in (gate, app):  # `holdfast approve` is short for `holdfast gate approve`
+        where = group if each is app else None
+        each.command(saying.approve, group=where, help_epilogue=_APPROVE_EXAMPLES)
+        each.command(saying.reject, group=where, help_epilogue=_REJECT_EXAMPLES)
+    gate.command(saying.extend)
+    gate.command(saying.delegate)
+    gate.command(saying.code)
+    app.command(gate)
 
 
 def _add_files(app: App, commands: FileCommands) -> None:
@@ -119,5 +153,9 @@ def _add_roles(app: App, deps: CliDeps) -> None:
         """Serve the Telegram bot until told to stop: starts, approvals and questions from the chat."""
         deps.start_bot()
 
-    app.command(worker, group=group)
-    app.command(bot, group=group)
+    def web() -> None:
+        """Serve the web page for approvers until told to stop."""
+        deps.start_web()
+
+    for role in (worker, bot, web):
+        app.command(role, group=group)

@@ -1,89 +1,172 @@
-import secrets
-from dataclasses import dataclass
-from typing import Annotated
+"""Saying something to a gate: each command needs the approval JSON that only the person's private chat gets."""
+
+import shlex
+from datetime import UTC, datetime
+from typing import Annotated, Any, TypeVar
 
 from cyclopts import Parameter
 from pydantic import ValidationError
 
 from holdfast.apps.cli.deps import CliDeps
+from holdfast.apps.cli.gate_views import gate_panel
+from holdfast.apps.cli.gates import the_gate
+from holdfast.apps.cli.moments import until as read_until
 from holdfast.apps.cli.output import Output
-from holdfast.apps.cli.parameters import AsJson, AsPerson, RunId
-from holdfast.apps.cli.render import question
-from holdfast.domain.errors import DecisionRefused, InvalidInput
-from holdfast.domain.gates import Answer, Choice, Decision
+from holdfast.apps.cli.parameters import AllSaid, AsJson, AsPerson, OneGate, Reason, RunId, Said, Until
+from holdfast.apps.cli.proof import at_hand, from_terminal, proven
+from holdfast.domain.decisions import Choice, CodeRequest, Decision, DecisionReply, Extension, Handover, Signed
+from holdfast.domain.errors import InvalidInput
 from holdfast.ports.runs import RunControl
 
-
-@dataclass(frozen=True)
-class Said:
-    """What both commands take besides the run."""
-
-    person: AsPerson
-    gate: Annotated[
-        str,
-        Parameter(
-            help="Which gate; without it the one that is open now, which is shown first.", show_default=False
-        ),
-    ] = ""
-    evidence: Annotated[
-        str,
-        Parameter(
-            help="As `holdfast show` printed it: the answer does not count if it changed.", show_default=False
-        ),
-    ] = ""
-    reason: Annotated[str, Parameter(help="For the record; others read it.", show_default=False)] = ""
-
-
-_Said = Annotated[Said, Parameter(name="*")]
+S = TypeVar("S", bound=Signed)
+_To = Annotated[str, Parameter(name="--to", help="Who may answer in your place.", show_default=False)]
 
 
 class DecisionCommands:
-    """Answering gates."""
+    """Answering gates, moving their deadlines, handing them over."""
 
     def __init__(self, deps: CliDeps) -> None:
         self._deps = deps
 
-    async def approve(self, run: RunId, /, *, said: _Said, as_json: AsJson = False) -> None:
+    async def approve(self, run: RunId, /, *, said: AllSaid, as_json: AsJson = False) -> None:
         """Approve what a run asks: it goes on."""
         await self._answer(run, Choice.APPROVE, said, Output(as_json=as_json))
 
-    async def reject(self, run: RunId, /, *, said: _Said, as_json: AsJson = False) -> None:
-        """Refuse what a run asks: it stops, or rolls back what is out as a canary."""
+    async def reject(self, run: RunId, /, *, said: AllSaid, as_json: AsJson = False) -> None:
+        """Refuse what a run asks: it stops, or rolls back what is out as a canary. Give a --reason."""
         await self._answer(run, Choice.REJECT, said, Output(as_json=as_json))
+
+    async def extend(self, run: RunId, /, *, until: Until = "", said: AllSaid, as_json: AsJson = False) -> None:
+        """Move the deadline of a gate to a later moment."""
+        out, request = Output(as_json=as_json), _request(said, until=until)
+        if request.until is None and not said.paste:
+            raise InvalidInput("say until when: --until 2026-12-31T12:00+01:00, or --until +7d from now")
+        async with self._deps.run_control() as control:
+            extension = await _proof(control, run, Extension, request, said, out=out)
+            reply = await control.extend(run, extension)
+        _tell(out, run, reply, until=extension.until.isoformat())
+
+    async def delegate(
+        self, run: RunId, /, *, to: _To = "", until: Until = "", said: AllSaid, as_json: AsJson = False
+    ) -> None:
+        """Hand a gate over: somebody else may answer it in your place."""
+        out, request = Output(as_json=as_json), _request(said, to=to, until=until)
+        if not request.to and not said.paste:
+            raise InvalidInput("say to whom: --to NAME, a short name in people.yaml")
+        async with self._deps.run_control() as control:
+            handover = await _proof(control, run, Handover, request, said, out=out)
+            reply = await control.hand_over(run, handover)
+        end = handover.until.isoformat() if handover.until else None
+        _tell(out, run, reply, to=handover.to, until=end)
+
+    async def code(
+        self,
+        run: RunId,
+        /,
+        *,
+        person: AsPerson,
+        reject: Annotated[
+            bool, Parameter(help="For a rejection; give a --reason.", show_default=False)
+        ] = False,
+        until: Until = "",
+        to: _To = "",
+        gate: OneGate = "",
+        reason: Reason = "",
+        as_json: AsJson = False,
+    ) -> None:
+        """Have the approval JSON sent to your private chat, for use here or in the Temporal UI.
+
+        It is for an approval; with --reject for a rejection, with --until for another deadline, with --to for
+        handing over. Anybody may ask, only the person whom --as names gets it.
+        """
+        out, said = Output(as_json=as_json), Said(person=person, gate=gate, reason=reason)
+        choice = Choice.REJECT if reject else Choice.APPROVE
+        request = _request(said, decision=choice, until=until, to=to)
+        if reject and (to or until):
+            raise InvalidInput("--reject does not go with --until or --to: one code is for one thing")
+        _needs_reason(request)
+        async with self._deps.run_control() as control:
+            reply = await control.send_code(run, request)
+        _tell(out, run, reply)
+        out.say(f"Then: holdfast gate {_verb(request)} {run} --as {request.by} --paste FILE, or - for stdin")
 
     async def _answer(self, run: str, choice: Choice, said: Said, out: Output) -> None:
         async with self._deps.run_control() as control:
-            gate, evidence = said.gate, said.evidence
-            if not gate:
-                gate, shown = await _open_gate(control, run, out)
-                evidence = evidence or shown
-            reply = await control.decide(run, _decision(choice, said, gate, evidence))
-        out.say(reply.text)
-        out.document({"run_id": run, "decision": choice, **reply.model_dump(mode="json")})
+            decision = await _proof(control, run, Decision, _request(said, decision=choice), said, out=out)
+            reply = await control.decide(run, decision)
+        _tell(out, run, reply, decision=choice)
 
 
-async def _open_gate(control: RunControl, run: str, out: Output) -> tuple[str, str]:
-    """Show the gate that is open and return its id and the digest of what was shown."""
+async def _proof(
+    control: RunControl, run: str, model: type[S], request: CodeRequest, said: Said, *, out: Output
+) -> S:
+    """Get the approval JSON: what came with the command, or what the person pastes after it was sent."""
+    text = at_hand(said.paste)
+    if text is not None:
+        if not text.strip():
+            raise InvalidInput(_how_to_get_one(run, request))
+        return proven(model, text, request, evidence=said.evidence)
+    _needs_reason(request)
+    request, evidence = await _shown(control, run, request, said.evidence, out)
+    if not said.no_request:
+        out.say((await control.send_code(run, request)).text)
+    return proven(model, from_terminal(out.say), request, evidence=evidence)
+
+
+async def _shown(
+    control: RunControl, run: str, request: CodeRequest, evidence: str, out: Output
+) -> tuple[CodeRequest, str]:
+    """Show the open gate where none is named; return what it is about then, and on what evidence."""
+    if request.gate:
+        return request, evidence
     view = await control.view(run)
-    if view.gate is None:
-        raise DecisionRefused(
-            Answer.NOT_THE_OPEN_GATE, f"Run {run} asks nothing now; it is {view.state}: {view.headline}"
-        )
-    out.show(question(view.gate))
-    return view.gate.id, view.gate.evidence
+    gate = the_gate(view, "")
+    out.show(gate_panel(gate, view.people, datetime.now(UTC)))
+    return request.model_copy(update={"gate": gate.id}), evidence or gate.evidence
 
 
-def _decision(choice: Choice, said: Said, gate: str, evidence: str) -> Decision:
+def _request(said: Said, *, decision: Choice = Choice.APPROVE, until: str = "", to: str = "") -> CodeRequest:
     try:
-        return Decision(
-            gate=gate,
-            decision=choice,
+        return CodeRequest(
             by=said.person,
-            evidence=evidence,
+            decision=decision,
+            gate=said.gate,
             reason=said.reason,
-            channel="cli",
-            id=f"cli-{secrets.token_hex(8)}",
+            until=read_until(until) if until else None,
+            to=to,
         )
     except ValidationError as error:
         problems = "; ".join(f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors())
         raise InvalidInput(f"that cannot be recorded: {problems}") from None
+
+
+def _needs_reason(request: CodeRequest) -> None:
+    if request.decision is Choice.REJECT and not request.reason.strip():
+        raise InvalidInput(
+            "a rejection needs a --reason: others have to know what to change before they ask again"
+        )
+
+
+def _how_to_get_one(run: str, request: CodeRequest) -> str:
+    words = ["holdfast", "gate", "code", run, "--as", request.by]
+    if request.decision is Choice.REJECT:
+        words += ["--reject", "--reason", request.reason or "why"]
+    if request.to:
+        words += ["--to", request.to]
+    if request.until:
+        words += ["--until", request.until.isoformat()]
+    return (
+        f"there is no approval JSON on standard input. Have one sent to your private chat: "
+        f"{shlex.join(words)}; then give it with --paste FILE, or on standard input"
+    )
+
+
+def _verb(request: CodeRequest) -> str:
+    if request.to:
+        return "delegate"
+    return "extend" if request.until else request.decision
+
+
+def _tell(out: Output, run: str, reply: DecisionReply, **said: Any) -> None:
+    out.say(reply.text)
+    out.document({"run_id": run, **said, **reply.model_dump(mode="json")})

@@ -2,6 +2,7 @@ from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 
+from holdfast.apps.cli.records import RecordDeps
 from holdfast.ports.runs import RunControl
 from holdfast.runbook.library import RunbookLibrary
 
@@ -14,7 +15,8 @@ class CliDeps:
         library: the reviewed runbooks and people on this machine.
         run_control: the way to the runs; entered once a command.
         ui_url: where a person looks at a run, by run id.
-        start_worker, start_bot: serve until told to stop.
+        start_worker, start_bot, start_web: serve until told to stop.
+        records: the audit log and the authenticator apps.
         default_pace: the pace of runs that are started without naming one.
     """
 
@@ -23,4 +25,6 @@ class CliDeps:
     ui_url: Callable[[str], str]
     start_worker: Callable[[], None]
     start_bot: Callable[[], None]
+    start_web: Callable[[], None]
+    records: RecordDeps
     default_pace: str = "default"

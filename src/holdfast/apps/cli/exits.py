@@ -7,7 +7,7 @@ from collections.abc import Generator
 from contextlib import contextmanager
 from enum import IntEnum
 
-from holdfast.domain.errors import DecisionRefused, HoldfastError, Unavailable
+from holdfast.domain.errors import DecisionRefused, DeliveryUncertain, HoldfastError, Unavailable
 
 
 class Exit(IntEnum):
@@ -39,7 +39,7 @@ def sentences() -> Generator[None]:
 
 def _code(error: HoldfastError) -> Exit:
     match error:
-        case Unavailable():
+        case Unavailable() | DeliveryUncertain():
             return Exit.NO_ANSWER
         case DecisionRefused():
             return Exit.OTHERWISE

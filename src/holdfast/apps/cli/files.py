@@ -9,7 +9,7 @@ from holdfast.apps.cli.deps import CliDeps
 from holdfast.apps.cli.exits import Exit
 from holdfast.apps.cli.output import Output, complain
 from holdfast.apps.cli.parameters import AsJson
-from holdfast.apps.cli.render import table
+from holdfast.apps.cli.tables import table
 from holdfast.domain.errors import InvalidInput
 from holdfast.runbook.kinds.rollout import RolloutSpec
 from holdfast.runbook.library import PEOPLE_FILE, RunbookLibrary

@@ -1,28 +1,20 @@
 """A run on a terminal: the same view that the Temporal UI and the chat show."""
 
 from collections.abc import Iterable, Iterator
+from datetime import UTC, datetime
 
 from rich.console import Group, RenderableType
-from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
 
+from holdfast.apps.cli.gate_views import gate_panel
+from holdfast.apps.cli.tables import table
 from holdfast.domain.gates import Gate, outcome_of
 from holdfast.domain.journal import JournalEntry
 from holdfast.domain.view import RunView, StageView, VerdictView
 from holdfast.ports.runs import RunLine
 
 _LEVEL_STYLES = {"green": "green", "yellow": "yellow", "red": "bold red"}
-
-
-def table(columns: Iterable[str], rows: Iterable[Iterable[str | Text]], *, title: str | None = None) -> Table:
-    """Lay out rows; text is shown as it is, whatever brackets it holds."""
-    grid = Table(title=title, title_justify="left", title_style="bold", header_style="bold")
-    for column in columns:
-        grid.add_column(column, overflow="fold")
-    for row in rows:
-        grid.add_row(*(Text(cell) if isinstance(cell, str) else cell for cell in row))
-    return grid
 
 
 def run_list(runs: Iterable[RunLine]) -> Table:
@@ -44,11 +36,11 @@ def _parts(view: RunView) -> Iterator[RenderableType]:
         f"{view.requested_by} at {view.started_at:%Y-%m-%d %H:%M:%S} UTC"
     )
     if view.gate:
-        yield question(view.gate)
-        yield Text(_how_to_answer(view.gate, view.run_id))
+        yield gate_panel(view.gate, view.people, datetime.now(UTC))
+        yield Text(how_to_answer(view.gate, view.run_id))
     yield table(("stage", "change", "state"), map(_stage, view.stages), title="Plan")
     if view.verdict:
-        yield from _verdict(view.verdict, view.baseline)
+        yield from verdict(view.verdict, view.baseline)
     if view.journal:
         yield table(("changed", "state", "note"), map(_entry, view.journal), title="Journal")
     if view.closed_gates:
@@ -59,20 +51,8 @@ def _parts(view: RunView) -> Iterator[RenderableType]:
         yield Text("\n".join(f"{line.at:%H:%M:%S}  {line.text}" for line in view.log))
 
 
-def question(gate: Gate) -> Panel:
-    """Show what a gate asks, what follows from each answer, and who may give one."""
-    missing = f"{gate.missing} of {gate.quorum} approvals missing" if gate.quorum > 1 else "one answer decides"
-    text = (
-        f"{gate.question}\n\n"
-        f"{gate.approve_label}: {gate.if_approved}\n"
-        f"{gate.reject_label}: {gate.if_rejected}\n"
-        f"Nothing done: {gate.if_nothing}\n\n"
-        f"Who may answer: {', '.join(gate.approvers)} ({missing})"
-    )
-    return Panel.fit(Text(text), title=Text(f"A decision is asked: {gate.title}"), title_align="left")
-
-
-def _how_to_answer(gate: Gate, run_id: str) -> str:
+def how_to_answer(gate: Gate, run_id: str) -> str:
+    """Return the commands that answer this very gate on this very evidence."""
     options = f"--as NAME --gate {gate.id} --evidence {gate.evidence}"
     return f"holdfast approve {run_id} {options}\nholdfast reject  {run_id} {options} --reason '…'\n"
 
@@ -86,11 +66,12 @@ def _entry(entry: JournalEntry) -> tuple[str, str, str]:
     return entry.effect.title, entry.status, entry.note
 
 
-def _verdict(verdict: VerdictView, baseline: str) -> Iterator[RenderableType]:
+def verdict(newest: VerdictView, baseline: str) -> Iterator[RenderableType]:
+    """Show a verdict with its numbers."""
     rows = (
         (x.metric, x.value, x.baseline, x.used, Text(x.level, style=_LEVEL_STYLES.get(x.level, "")))
-        for x in verdict.lines
+        for x in newest.lines
     )
-    title = f"Verdict: {verdict.outcome}, risk {verdict.risk} at {verdict.share_percent} %"
+    title = f"Verdict: {newest.outcome}, risk {newest.risk} at {newest.share_percent} %"
     yield table(("metric", "canary", "baseline", "of what is allowed", "level"), rows, title=title)
-    yield Text(f"{verdict.reason} (taken at {verdict.at:%H:%M:%S} UTC; baseline: {baseline})")
+    yield Text(f"{newest.reason} (taken at {newest.at:%H:%M:%S} UTC; baseline: {baseline})")

@@ -7,6 +7,7 @@ from activities.planning import PlanRequest, make_plan
 from holdfast.apps.cli.deps import CliDeps
 from holdfast.apps.cli.exits import Exit
 from holdfast.apps.cli.follow import follow
+from holdfast.apps.cli.gate_views import PRIVATE_OF_GATE
 from holdfast.apps.cli.output import Output
 from holdfast.apps.cli.parameters import AsJson, AsPerson, RunId
 from holdfast.apps.cli.render import run_list, whole_run
@@ -16,8 +17,12 @@ from holdfast.domain.view import RunState, RunView
 from holdfast.ports.runs import RolloutRequest, RunControl
 from holdfast.runbook.plan import Plan
 
-# A token is of use to whoever wants to answer for somebody else; the commands do without.
-_PRIVATE: Final[dict[str, Any]] = {"gate": {"token"}, "closed_gates": {"__all__": {"token"}}}
+# People's addresses are nothing that a run shows; `holdfast people` lists who is who.
+_PRIVATE: Final[dict[str, Any]] = {
+    "gate": PRIVATE_OF_GATE,
+    "closed_gates": {"__all__": PRIVATE_OF_GATE},
+    "people": True,
+}
 
 
 class RunCommands:
@@ -88,7 +93,7 @@ class RunCommands:
 
     def _say_started(self, out: Output, run_id: str, plan: Plan) -> None:
         first = plan.spec.stages[0]
-        approvers = ", ".join(p.name for p in plan.people.holding(first.gate.approvers))
+        approvers = ", ".join(p.name for p in plan.people.holding(first.gate.listed))
         out.say(f"Started {run_id}: {plan.spec.title} (runbook {plan.spec.name}, pace {plan.pace_name})")
         out.say(f"Follow it: {self._deps.ui_url(run_id)}")
         out.say(

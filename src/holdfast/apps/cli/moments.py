@@ -1,0 +1,44 @@
+"""Moments as people type them."""
+
+from datetime import UTC, datetime, timedelta
+
+from pydantic import TypeAdapter, ValidationError
+
+from holdfast.domain.errors import InvalidInput
+from holdfast.domain.strict import Duration
+
+_DURATION: TypeAdapter[timedelta] = TypeAdapter(Duration)
+
+
+def until(typed: str) -> datetime:
+    """Read a coming moment: `2026-12-31T12:00+01:00`, or `+7d` from now; to the second.
+
+    Raises:
+        InvalidInput: it cannot be read, has no time zone, or has passed.
+    """
+    now = datetime.now(UTC)
+    at = now + _span(typed) if typed.startswith("+") else _moment(typed)
+    if at <= now:
+        raise InvalidInput(f"--until: {at:%Y-%m-%d %H:%M %Z} has passed already")
+    return at.replace(microsecond=0)
+
+
+def _moment(typed: str) -> datetime:
+    try:
+        at = datetime.fromisoformat(typed)
+    except ValueError:
+        raise InvalidInput(
+            f"--until: '{typed}' is no moment; write one like 2026-12-31T12:00+01:00, or +7d from now"
+        ) from None
+    if at.tzinfo is None:
+        raise InvalidInput(
+            f"--until: '{typed}' has no time zone; write {typed}Z for UTC, or e.g. {typed}+01:00"
+        )
+    return at
+
+
+def _span(typed: str) -> timedelta:
+    try:
+        return _DURATION.validate_python(typed[1:])
+    except ValidationError:
+        raise InvalidInput(f"--until: '{typed}' is no span of time; write e.g. +90m, +12h or +7d") from None

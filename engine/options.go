@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"net/url"
 	"os"
 	"slices"
 	"strconv"
@@ -34,6 +35,7 @@ type options struct {
 	namespaces                                 []string
 	searchAttributes                           map[string]enumspb.IndexedValueType
 	dynamicConfig                              dynamicconfig.YamlLoader
+	jwtKeysURI                                 string // empty lets everybody in
 	logFormat, logLevel                        string
 	uiPublicPath, uiAssetPath, uiCodecEndpoint string
 }
@@ -86,6 +88,9 @@ func (o *options) flagSet() *flag.FlagSet {
 	flags.Func("namespace", "`name` of a namespace to have besides default, repeatable", o.addNamespace)
 	flags.Func("search-attribute", "search attribute as `NAME=TYPE`, repeatable", o.addSearchAttribute)
 	flags.Func("dynamic-config-value", "server setting as `KEY=JSON`, repeatable", o.addDynamicConfig)
+	flags.Func("jwt-keys-uri", "`address` (file://, http:// or https://) of the JSON web key set to check callers' tokens\n"+
+		"with; then nobody gets in without a token, and the UI needs a proxy before it that adds\n"+
+		"the user's as Authorization header (default none: everybody gets in)", o.setJWTKeys)
 	flags.StringVar(&o.logFormat, "log-format", "text", "text, pretty or json")
 	flags.StringVar(&o.logLevel, "log-level", "warn", "debug, info, warn, error or never")
 	flags.StringVar(&o.uiPublicPath, "ui-public-path", "", "`path` under which the UI is reached")
@@ -181,6 +186,26 @@ func (o *options) addDynamicConfig(text string) error {
 	}
 	o.dynamicConfig.LoadValue(dynamicconfig.MakeKey(key), []byte(`[{"value": `+value+`}]`))
 	return o.dynamicConfig.Err()
+}
+
+// setJWTKeys opens a file at once: the server would start without its keys, and then refuse everybody.
+func (o *options) setJWTKeys(text string) error {
+	uri, err := url.Parse(text)
+	if err != nil {
+		return err
+	}
+	o.jwtKeysURI = text
+	switch {
+	case uri.Scheme == "file" && uri.Host == "":
+		file, err := os.Open(uri.Path)
+		if err != nil {
+			return err
+		}
+		return file.Close()
+	case oneOf(uri.Scheme, "http", "https") && uri.Host != "":
+		return nil
+	}
+	return errors.New("expected file:///PATH, http://… or https://…")
 }
 
 func splitPair(text string) (name, value string, err error) {

@@ -1,10 +1,14 @@
 package main
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
+	"maps"
 	"net"
+	"slices"
 	"strconv"
+	"time"
 
 	uiserver "github.com/temporalio/ui-server/v2/server"
 	uiconfig "github.com/temporalio/ui-server/v2/server/config"
@@ -25,6 +29,8 @@ import (
 const (
 	clusterName = "active"
 	loopback    = "127.0.0.1"
+
+	jwtKeysRefresh = time.Minute
 )
 
 type engine struct {
@@ -121,47 +127,67 @@ func freePorts(count int) ([]int, error) {
 }
 
 func newServer(o *options, store *config.SQL, logger log.Logger) (temporal.Server, error) {
-	inner, err := freePorts(4)
+	services, err := placeServices(o)
 	if err != nil {
 		return nil, err
 	}
-	if o.httpPort == 0 {
-		o.httpPort = inner[3]
+	settings := serverConfig(o, store, services)
+	authorizer, err := authorization.GetAuthorizerFromConfig(&settings.Global.Authorization)
+	if err != nil {
+		return nil, err
 	}
-	ports := map[primitives.ServiceName]int{
-		primitives.FrontendService: o.port,
-		primitives.HistoryService:  inner[0],
-		primitives.MatchingService: inner[1],
-		primitives.WorkerService:   inner[2],
+	claimMapper, err := authorization.GetClaimMapperFromConfig(&settings.Global.Authorization, logger)
+	if err != nil {
+		return nil, err
 	}
 	dynamicValues := dynamicconfig.StaticClient{}
 	for key, values := range o.dynamicConfig.Map {
 		dynamicValues[key] = values
 	}
 	return temporal.NewServer(
-		temporal.ForServices(temporal.DefaultServices),
-		temporal.WithConfig(serverConfig(o, store, ports)),
-		temporal.WithStaticHosts(staticHosts(o, ports)),
+		temporal.ForServices(slices.Collect(maps.Keys(settings.Services))),
+		temporal.WithConfig(settings),
+		temporal.WithStaticHosts(staticHosts(o, services)),
 		temporal.WithDynamicConfigClient(dynamicValues),
 		temporal.WithLogger(logger),
-		temporal.WithAuthorizer(authorization.NewNoopAuthorizer()),
-		temporal.WithClaimMapper(func(*config.Config) authorization.ClaimMapper {
-			return authorization.NewNoopClaimMapper()
-		}),
+		temporal.WithAuthorizer(authorizer),
+		temporal.WithClaimMapper(func(*config.Config) authorization.ClaimMapper { return claimMapper }),
 	)
 }
 
-func serverConfig(o *options, store *config.SQL, ports map[primitives.ServiceName]int) *config.Config {
-	services := map[string]config.Service{}
-	for service, port := range ports {
-		services[string(service)] = config.Service{RPC: config.RPC{GRPCPort: port, BindOnIP: loopback}}
+// placeServices says which services run, and where each of them listens.
+func placeServices(o *options) (map[primitives.ServiceName]config.RPC, error) {
+	inner, err := freePorts(6)
+	if err != nil {
+		return nil, err
 	}
-	services[string(primitives.FrontendService)] = config.Service{
-		RPC: config.RPC{GRPCPort: o.port, BindOnIP: o.ip, HTTPPort: o.httpPort},
+	services := map[primitives.ServiceName]config.RPC{
+		primitives.FrontendService: {GRPCPort: o.port, BindOnIP: o.ip, HTTPPort: cmp.Or(o.httpPort, inner[0])},
+		primitives.HistoryService:  {GRPCPort: inner[1], BindOnIP: loopback},
+		primitives.MatchingService: {GRPCPort: inner[2], BindOnIP: loopback},
+		primitives.WorkerService:   {GRPCPort: inner[3], BindOnIP: loopback},
+	}
+	if o.jwtKeysURI != "" {
+		// The server's own workers have no token, so they get an entrance of their own.
+		services[primitives.InternalFrontendService] = config.RPC{
+			GRPCPort: inner[4], BindOnIP: loopback, HTTPPort: inner[5],
+		}
+	}
+	return services, nil
+}
+
+func serverConfig(o *options, store *config.SQL, services map[primitives.ServiceName]config.RPC) *config.Config {
+	byName := map[string]config.Service{}
+	for service, rpc := range services {
+		byName[string(service)] = config.Service{RPC: rpc}
+	}
+	publicClient := config.PublicClient{HostPort: o.frontendAddress()}
+	if o.jwtKeysURI != "" {
+		publicClient = config.PublicClient{} // which means the internal frontend
 	}
 	return &config.Config{
-		Global:   config.Global{Metrics: metricsConfig(o)},
-		Services: services,
+		Global:   config.Global{Metrics: metricsConfig(o), Authorization: authorizationConfig(o)},
+		Services: byName,
 		Persistence: config.Persistence{
 			DefaultStore:     store.PluginName,
 			VisibilityStore:  store.PluginName,
@@ -176,7 +202,21 @@ func serverConfig(o *options, store *config.SQL, ports map[primitives.ServiceNam
 				clusterName: {Enabled: true, InitialFailoverVersion: 1, RPCAddress: o.frontendAddress()},
 			},
 		},
-		PublicClient: config.PublicClient{HostPort: o.frontendAddress()},
+		PublicClient: publicClient,
+	}
+}
+
+// authorizationConfig is empty, which means everybody may do everything, or asks each caller for a token.
+func authorizationConfig(o *options) config.Authorization {
+	if o.jwtKeysURI == "" {
+		return config.Authorization{}
+	}
+	return config.Authorization{
+		JWTKeyProvider: config.JWTKeyProvider{
+			KeySourceURIs: []string{o.jwtKeysURI}, RefreshInterval: jwtKeysRefresh,
+		},
+		Authorizer:  "default",
+		ClaimMapper: "default",
 	}
 }
 
@@ -190,11 +230,11 @@ func metricsConfig(o *options) *metrics.Config {
 	}}
 }
 
-// staticHosts tells the four services where each of them is, which saves the gossip of a real cluster.
-func staticHosts(o *options, ports map[primitives.ServiceName]int) map[primitives.ServiceName]static.Hosts {
+// staticHosts tells the services where each of them is, which saves the gossip of a real cluster.
+func staticHosts(o *options, services map[primitives.ServiceName]config.RPC) map[primitives.ServiceName]static.Hosts {
 	hosts := map[primitives.ServiceName]static.Hosts{}
-	for service, port := range ports {
-		self := address(loopback, port)
+	for service, rpc := range services {
+		self := address(loopback, rpc.GRPCPort)
 		if service == primitives.FrontendService {
 			self = o.frontendAddress()
 		}

@@ -24,7 +24,13 @@ async def connect(settings: Settings, *, runtime: Runtime | None = None) -> Clie
         namespace=settings.temporal_namespace,
         data_converter=DATA_CONVERTER,
         runtime=runtime,
+        rpc_metadata=_credentials(settings),
     )
+
+
+def _credentials(settings: Settings) -> dict[str, str | bytes]:
+    token = settings.temporal_token.get_secret_value() if settings.temporal_token else ""
+    return {"authorization": f"Bearer {token}"} if token else {}
 
 
 async def connect_patiently(settings: Settings, *, runtime: Runtime | None = None) -> Client:

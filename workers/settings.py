@@ -18,6 +18,7 @@ class Settings(BaseSettings):
 
     Attributes:
         temporal_address: host and port of the Temporal server's frontend.
+        temporal_token: what Holdfast shows to a server that asks who it is, as `Authorization: Bearer …`.
         temporal_ui_url: where people open the Temporal UI; put into messages.
         runbook_dirs: directories with `people.yaml` and one folder a runbook kind; the first hit counts.
         default_runbook: what `/rollout` alone starts.
@@ -42,6 +43,7 @@ class Settings(BaseSettings):
 
     temporal_address: str = "127.0.0.1:7233"
     temporal_namespace: str = "default"
+    temporal_token: SecretStr | None = None
     temporal_ui_url: str = "http://127.0.0.1:8233"
     runbook_dirs: tuple[Path, ...] = (Path("runbooks"),)
     default_runbook: str = "support-surge"

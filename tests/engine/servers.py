@@ -3,7 +3,7 @@
 import asyncio
 import os
 import socket
-from collections.abc import AsyncGenerator, Mapping
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -45,13 +45,17 @@ async def connected(port: int, ui_port: int) -> Client:
 
 @asynccontextmanager
 async def serving(
-    engine: Engine, *, db_path: Path | None = None, search_attributes: Mapping[str, str] | None = None
+    engine: Engine,
+    *,
+    db_path: Path | None = None,
+    search_attributes: Mapping[str, str] | None = None,
+    arguments: Sequence[str] = (),
 ) -> AsyncGenerator[Server]:
     port, ui_port = free_port(), free_port()
     command = server_command(
         engine.path, port=port, ui_port=ui_port, db_path=db_path, search_attributes=search_attributes or {}
     )
-    process = await asyncio.create_subprocess_exec(*command, env=server_environment(os.environ))
+    process = await asyncio.create_subprocess_exec(*command, *arguments, env=server_environment(os.environ))
     try:
         yield Server(process, await connected(port, ui_port), port, ui_port)
     finally:

@@ -133,6 +133,8 @@ async def test_a_database_of_another_program_is_left_alone(own_engine, tmp_path)
         ("--search-attribute=Severity=Colour", "Colour"),
         ("--dynamic-config-value=limit.blobSize.error=lots", "not JSON"),
         ("--log-level=loud", "loud"),
+        ("--jwt-keys-uri=keys.json", "expected file:///PATH"),
+        ("--jwt-keys-uri=file:///nowhere/keys.json", "no such file"),
         ("surplus", "surplus"),
     ],
 )

@@ -17,10 +17,9 @@ from holdfast.ports.delegations import StandingDelegations
 from holdfast.ports.history import RunHistory
 
 
-class Opened(BaseModel):
-    """A gate was opened: what to put on record, and whose standing delegations to look for."""
+class Asked(BaseModel):
+    """Who is asked by a gate, and since when."""
 
-    entries: list[AuditEntry]
     names: tuple[str, ...]
     now: datetime
 
@@ -86,12 +85,11 @@ class RecordActivities:
         self._audit, self._delegations = audit, delegations
 
     @activity.defn
-    async def gate_opened(self, opened: Opened) -> StandingFor:
-        """Put a request on record and return who has handed over all gates."""
+    async def standing_delegations(self, asked: Asked) -> StandingFor:
+        """Return who of the people who are asked has handed over all gates, and to whom."""
         with as_failures():
-            await self._audit.append(opened.entries)
-            everything = await self._delegations.active_after(opened.now)
-        return StandingFor(delegations=_reachable(list(everything), set(opened.names)))
+            everything = await self._delegations.active_after(asked.now)
+        return StandingFor(delegations=_reachable(list(everything), set(asked.names)))
 
     @activity.defn
     async def record_audit(self, batch: AuditBatch) -> None:

@@ -120,7 +120,8 @@ async def _until_told_to_stop(serving: Awaitable[None]) -> None:
 def _configure_logs() -> None:
     """Write lines for people at a desk, JSON for machines."""
     logging.basicConfig(level=logging.INFO, format="%(levelname)s %(name)s %(message)s", stream=sys.stderr)
-    logging.getLogger("httpx").setLevel(logging.WARNING)
+    for chatty in ("httpx", "alembic"):
+        logging.getLogger(chatty).setLevel(logging.WARNING)
     # Plain traces: the pretty ones print local variables, secrets among them, and take seconds.
     desk = structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback)
     renderer = desk if sys.stderr.isatty() else structlog.processors.JSONRenderer()

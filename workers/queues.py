@@ -99,6 +99,6 @@ def record_worker(client: Client, records: RecordActivities) -> Worker:
     return Worker(
         client,
         task_queue=RECORD_QUEUE,
-        activities=[records.gate_opened, records.record_audit],
+        activities=[records.standing_delegations, records.record_audit],
         graceful_shutdown_timeout=GRACE,
     )

@@ -19,8 +19,8 @@ from workflows.ledger import Ledger
 with workflow.unsafe.imports_passed_through():
     from activities.calling import CallingActivities, CallRequest, RetireRequest
     from activities.signing import (
+        Asked,
         BeforeActing,
-        Opened,
         RecordActivities,
         SigningActivities,
         StandingFor,
@@ -99,13 +99,17 @@ class GateKeeper:
         if not self.protocol:
             await workflow.wait_condition(lambda: gate.state is not GateState.OPEN)
             return gate
-        await self._introduce(gate)
-        while gate.state is GateState.OPEN:
-            calling = asyncio.create_task(self._call_people(gate))
-            try:
-                await self._until_something_changes(gate)
-            finally:
-                calling.cancel()
+        self.ledger.note(AuditKind.REQUEST, gate, f"asked: {gate.title}. {gate.question}")
+        looking = asyncio.create_task(self._find_stand_ins(gate))
+        try:
+            while gate.state is GateState.OPEN:
+                calling = asyncio.create_task(self._call_people(gate))
+                try:
+                    await self._until_something_changes(gate)
+                finally:
+                    calling.cancel()
+        finally:
+            looking.cancel()
         return gate
 
     async def on_record(self) -> None:
@@ -152,22 +156,25 @@ class GateKeeper:
 
     # --- how --------------------------------------------------------------------------------------------
 
-    async def _introduce(self, gate: Gate) -> None:
-        """Put the request on record, and learn who has handed over all gates."""
-        self.ledger.note(AuditKind.REQUEST, gate, f"asked: {gate.title}. {gate.question}")
-        opened = Opened(
-            entries=self.ledger.take(), names=tuple(_everybody(gate, self.people)), now=workflow.now()
-        )
-        known = await call(
-            RecordActivities.gate_opened,
-            opened,
-            returns=StandingFor,
-            task_queue=options.RECORD_QUEUE,
-            summary=f"open {gate.id}",
-        )
-        gate.delegations += known.delegations
-        self.ask_everybody(gate)
-        self.board.show(quietly=not known.delegations)
+    async def _find_stand_ins(self, gate: Gate) -> None:
+        """Learn who has handed over all gates; while the store is down, people answer for themselves."""
+        asked = Asked(names=tuple(_everybody(gate, self.people)), now=workflow.now())
+        try:
+            known = await call(
+                RecordActivities.standing_delegations,
+                asked,
+                returns=StandingFor,
+                task_queue=options.RECORD_QUEUE,
+                summary=f"who stands in at {gate.id}",
+            )
+        except ActivityError as error:
+            self.board.show(say=f"standing delegations are not known: {reason(error)}")
+            return
+        if known.delegations:
+            gate.delegations += known.delegations
+            gate.revision += 1
+            self.ask_everybody(gate)
+            self.board.show()
 
     async def _call_people(self, gate: Gate) -> None:
         """Call and remind whoever is asked, until cancelled."""

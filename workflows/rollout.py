@@ -53,7 +53,7 @@ class Rollout(GatedRun):
     @workflow.init
     def __init__(self, start: RolloutInput) -> None:
         """Begin with an empty view, or with what an earlier part of the run carried over."""
-        carried = start.carried
+        carried = _carried(start)
         view = carried.view if carried else _first_view(start)
         self._board = Board(view, carried.message if carried else None)
         self._gates = GateKeeper(self._board)
@@ -63,7 +63,7 @@ class Rollout(GatedRun):
     async def run(self, start: RolloutInput) -> RolloutReport:
         """Run the stages in order; the first one that is not promoted ends the run."""
         self._gates.begin(protocol=workflow.patched("gate-protocol"), requester=start.requested_by)
-        self._board.show(say=None if start.carried else f"started by {start.requested_by}")
+        self._board.show(say=None if _carried(start) else f"started by {start.requested_by}")
         publishing = asyncio.create_task(self._board.keep_publishing())
         cancelled = False
         try:
@@ -106,8 +106,9 @@ class Rollout(GatedRun):
         return self._board.line(stage.name).state
 
     async def _plan(self, start: RolloutInput) -> Plan:
-        if start.carried:
-            return start.carried.plan
+        carried = _carried(start)
+        if carried:
+            return carried.plan
         plan = await calls.load_plan(start)
         self._board.show_plan(plan)
         return plan
@@ -117,6 +118,11 @@ class Rollout(GatedRun):
             board = self._board
             carried = Carried(plan=plan, view=board.view, message=board.message, replies=self._hearing.replies)
             workflow.continue_as_new(start.model_copy(update={"carried": carried}))
+
+
+def _carried(start: RolloutInput) -> Carried | None:
+    """Return what an earlier part of this run carried over; whoever starts a run brings no plan along."""
+    return start.carried if workflow.info().continued_run_id else None
 
 
 def _first_view(start: RolloutInput) -> RunView:

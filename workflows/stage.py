@@ -216,9 +216,15 @@ class StageRun:
         self._asked = gate
         await self._gates.decided(gate)
 
+    async def _answered_on_record(self, gate: Gate) -> None:
+        """Ask, and wait until an approval is on record as well."""
+        await self._answered(gate)
+        if gate.goes_on:
+            await self._gates.on_record()
+
     async def _answered_under_guard(self, gate: Gate, share: int, baseline: Baseline) -> bool:
         """Wait for a person, but roll back without one if the canary gets bad meanwhile; True to go on."""
-        answer = asyncio.create_task(self._answered(gate))
+        answer = asyncio.create_task(self._answered_on_record(gate))
         guard = asyncio.create_task(self._turned_bad(share, baseline))
         try:
             await workflow.wait([answer, guard], return_when=asyncio.FIRST_COMPLETED)
@@ -228,7 +234,6 @@ class StageRun:
                 return False
             await answer
             if gate.goes_on or gate.state is GateState.VOIDED:
-                await self._gates.on_record()
                 return True
             decided = "by decision" if gate.state is GateState.REJECTED else "because nobody decided in time"
             self._board.show(headline=self._at(share, f"rolled back {decided}."))

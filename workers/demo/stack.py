@@ -32,11 +32,12 @@ class Ports:
     customers: int
     worker_metrics: int
     bot_metrics: int
+    web: int
 
     @classmethod
     def pick(cls, *, familiar: bool = True) -> "Ports":
         """Pick free ports; the familiar ones where they are free, so that links look as people know them."""
-        wanted = (7233, 8233, 9090, 8081, 8402, 8401, 8403, 9464, 9465)
+        wanted = (7233, 8233, 9090, 8081, 8402, 8401, 8403, 9464, 9465, 8088)
         return cls(*(free_port(port if familiar else None) for port in wanted))
 
 
@@ -54,8 +55,13 @@ class Stack:
         pace: str = "demo",
         runbook_dirs: tuple[Path, ...] = (ROOT / "runbooks", ROOT / "workers/demo/runbooks"),
         rate: float = NORMAL_RATE,
+        web: bool = False,
     ) -> None:
-        """Prepare the directory (databases, logs, generated configuration); nothing is started yet."""
+        """Prepare the directory (databases, logs, generated configuration); nothing is started yet.
+
+        `web` adds the page for approvers who are reached by e-mail, which the story can do without.
+        """
+        self._web = web
         self.directory, self.ports = directory, ports
         self._engine, self._prometheus = engine, prometheus
         self._pace, self._runbook_dirs, self._rate = pace, runbook_dirs, rate
@@ -71,6 +77,7 @@ class Stack:
             self._customers(),
             self._role("worker", ports.worker_metrics),
             self._role("bot", ports.bot_metrics),
+            *([self._role("web", ports.web)] if web else []),
         ]
         self.children = {child.name: child for child in children}
 
@@ -89,10 +96,17 @@ class Stack:
         return f"http://127.0.0.1:{self.ports.telegram}/?user={user}&chat={CHAT_ID}"
 
     @property
+    def web_page(self) -> str:
+        """The address of the page for approvers."""
+        return f"http://127.0.0.1:{self.ports.web}"
+
+    @property
     def environment(self) -> dict[str, str]:
         """The settings under which `holdfast` on a command line talks to this stack."""
         p = self.ports
+        page = {"HOLDFAST_WEB_URL": self.web_page, "HOLDFAST_WEB_PORT": str(p.web)} if self._web else {}
         return {
+            **page,
             "HOLDFAST_TEMPORAL_ADDRESS": f"127.0.0.1:{p.temporal}",
             "HOLDFAST_TEMPORAL_UI_URL": f"http://127.0.0.1:{p.ui}",
             "HOLDFAST_RUNBOOK_DIRS": json.dumps([str(d) for d in self._runbook_dirs]),

@@ -80,9 +80,9 @@ class World:
         log: list[dict[str, Any]] = (await self._http.get(f"{self._shop}/config/log")).json()
         return log
 
-    async def say(self, user: int, text: str) -> None:
-        """Type a message into the incidents chat as somebody."""
-        await self._post(f"{self._telegram}/human/send", {"user": user, "chat": CHAT_ID, "text": text})
+    async def say(self, user: int, text: str, *, chat: int = CHAT_ID) -> None:
+        """Type a message into the incidents chat as somebody, or into the private chat with the bot."""
+        await self._post(f"{self._telegram}/human/send", {"user": user, "chat": chat, "text": text})
 
     async def press(self, user: int, message_id: int, callback_data: str, *, chat: int = CHAT_ID) -> str:
         """Press a button as somebody; return what the chat tells that person, or that nothing was told."""

@@ -118,9 +118,13 @@ class Keyring:
 
     def button(self, run: str, token: str, evidence: str, person: str) -> str:
         """Return what the buttons of one person's own message carry: of no use to others or elsewhere."""
-        about = f"{run}\n{token}\n{evidence}\n{person}"
-        digest = hmac.digest(self.derive("button"), about.encode(), "sha256")
-        return base64.b32encode(digest).decode()[:_BUTTON_CHARACTERS].lower()
+        return self.buttons(run, token, evidence, person)[0]
+
+    def buttons(self, run: str, token: str, evidence: str, person: str) -> list[str]:
+        """Return the same for every key, newest first: a message may be older than a key."""
+        about = f"{run}\n{token}\n{evidence}\n{person}".encode()
+        digests = [hmac.digest(key, about, "sha256") for key in self.derive_all("button")]
+        return [base64.b32encode(d).decode()[:_BUTTON_CHARACTERS].lower() for d in digests]
 
     def derive(self, purpose: str) -> bytes:
         """Return a key of 32 bytes for another purpose, from the signing key."""

@@ -20,7 +20,7 @@ class RunHistory(Protocol):
     """What the Temporal server itself recorded of a run. All methods raise `EngineUnavailable`."""
 
     async def stamp(self, run: str, execution: str, *, signal: str, code: str) -> SignalStamp | None:
-        """Return the stamp of the first signal of this name whose message carries this code, if there is one."""
+        """Return the stamp of the first signal of this name that carries this code, if there is one."""
         ...
 
     async def reset_at(self, run: str, execution: str) -> datetime | None:

@@ -45,14 +45,17 @@ class Finder:
         """
         gates = [*([view.gate] if view.gate else []), *reversed(view.closed_gates)]
         for gate in gates:
-            if button in {gate.token, self.button(view.run_id, gate, person)}:
+            if button == gate.token or button in self._buttons(view.run_id, gate, person):
                 return gate
         for gate in gates:
             for other in self._services.people().people:
-                if button == self.button(view.run_id, gate, other):
+                if button in self._buttons(view.run_id, gate, other):
                     text = texts.OTHERS_BUTTON_TAP.format(title=other.title, gate=gate.id)
                     raise DecisionRefused("others_button", text)
         raise DecisionRefused("outdated_button", texts.OUTDATED_BUTTON_TAP)
+
+    def _buttons(self, run: str, gate: Gate, person: Person) -> list[str]:
+        return self._services.keyring.buttons(run, gate.token, gate.evidence, person.name)
 
     def of_id(self, view: RunView, gate_id: str) -> Gate:
         """Return the newest gate of this id, open or closed.

@@ -18,7 +18,7 @@ from holdfast.ports.changes import ChangeProvider
 from holdfast.ports.chat import Chat
 from holdfast.ports.metrics import MetricsSource
 from holdfast.runbook.library import RunbookLibrary
-from workers.registry import WORKFLOWS
+from workers.registry import WORKFLOWS, workflow_parts
 from workflows.options import CHAT_QUEUE, RECORD_QUEUE, RUNBOOK_QUEUE, WATCH_QUEUE
 
 # A killed worker's runs wait this long for it before another one takes them.
@@ -27,10 +27,10 @@ GRACE = timedelta(seconds=10)
 # A watch is resumed from its heartbeat by the next worker, so it is not waited for.
 WATCH_GRACE = timedelta(seconds=1)
 HEARTBEAT_THROTTLE = timedelta(seconds=2)
-# Pure modules are shared between runs instead of being loaded again for each.
-RUNNER = SandboxedWorkflowRunner(
-    restrictions=SandboxRestrictions.default.with_passthrough_modules("holdfast", "activities")
-)
+# Whatever is no workflow itself is shared between runs instead of being loaded again for each, so none of it may
+# keep anything: a test looks.
+SHARED = ("holdfast", "activities", *workflow_parts())
+RUNNER = SandboxedWorkflowRunner(restrictions=SandboxRestrictions.default.with_passthrough_modules(*SHARED))
 
 
 def run_workers(

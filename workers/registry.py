@@ -1,9 +1,18 @@
 """Which workflow runs which runbook kind: a new kind adds its line here."""
 
+import pkgutil
 from typing import Any
 
+import workflows
 from workflows.rollout import Rollout
 
 WORKFLOWS: dict[str, type[Any]] = {
     "rollout": Rollout,
 }
+
+
+def workflow_parts() -> list[str]:
+    """Return the modules beside the workflows that they are made of."""
+    own = {workflow.__module__ for workflow in WORKFLOWS.values()}
+    names = (f"workflows.{module.name}" for module in pkgutil.iter_modules(workflows.__path__))
+    return sorted(name for name in names if name not in own)

@@ -5,45 +5,21 @@ What it takes from people stands in `gated.py`. Ask the Query `view` for the who
 
 import asyncio
 
-from pydantic import BaseModel
 from temporalio import workflow
 from temporalio.exceptions import ActivityError, ApplicationError
 
 from workflows import calls
 from workflows.board import Board
+from workflows.carrying import Carried, RolloutInput, RolloutReport
 from workflows.gate import GateKeeper
 from workflows.gated import GatedRun
 from workflows.hearing import Hearing
 from workflows.stage import StageRun
 
 with workflow.unsafe.imports_passed_through():
-    from holdfast.domain.decisions import DecisionReply
-    from holdfast.domain.view import MessageRef, RunState, RunView, StageState
-    from holdfast.ports.runs import RolloutRequest
+    from holdfast.domain.view import RunState, RunView, StageState
     from holdfast.runbook.kinds.rollout import Stage
     from holdfast.runbook.plan import Plan
-
-
-class Carried(BaseModel):
-    """What a run takes along when it continues as new, at a stage boundary."""
-
-    plan: Plan
-    view: RunView
-    message: MessageRef | None = None
-    replies: dict[str, DecisionReply] = {}
-
-
-class RolloutInput(RolloutRequest):
-    """What starts a rollout; `carried` is filled in only by the run itself when it continues as new."""
-
-    carried: Carried | None = None
-
-
-class RolloutReport(BaseModel):
-    """How a rollout ended; the facts are in the view."""
-
-    outcome: RunState
-    view: RunView
 
 
 @workflow.defn(name="rollout")

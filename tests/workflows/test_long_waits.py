@@ -13,6 +13,7 @@ from temporalio.worker import Replayer
 from holdfast.adapters.temporal.conversion import DATA_CONVERTER
 from holdfast.domain.errors import DecisionRefused
 from tests import signing
+from tests.fakes import eventually
 from tests.server import start_server
 from tests.workflows.conftest import PEOPLE, House, Run, open_house
 from workers.queues import RUNNER
@@ -30,6 +31,8 @@ async def test_a_run_waits_ninety_days_for_an_approval_and_then_goes_on(house: H
     )
     run = Run(house, name, handle)
     gate = await run.gate()
+    await eventually(lambda: asked(house, run))
+    await asyncio.sleep(1)  # the rest of asking: the chat's card, the record
     events = (await handle.describe()).history_length
 
     assert await skipper.fast_forward(handle, timedelta(days=90))
@@ -41,6 +44,11 @@ async def test_a_run_waits_ninety_days_for_an_approval_and_then_goes_on(house: H
     assert second.opened_at - gate.opened_at >= timedelta(days=90)
     assert run.target.parts["stable"]["limit"] == 25
     await handle.cancel()
+
+
+async def asked(house: House, run: Run) -> bool:
+    """Whether both approvers were called."""
+    return sum(n.run_id == run.handle.id for _, n in house.private.notices) >= 2
 
 
 async def test_a_long_run_continues_as_new_at_a_stage_boundary_and_forgets_nothing(

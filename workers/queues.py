@@ -27,8 +27,8 @@ GRACE = timedelta(seconds=10)
 # A watch is resumed from its heartbeat by the next worker, so it is not waited for.
 WATCH_GRACE = timedelta(seconds=1)
 HEARTBEAT_THROTTLE = timedelta(seconds=2)
-# Whatever is no workflow itself is shared between runs instead of being loaded again for each, so none of it may
-# keep anything: a test looks.
+# Whatever is no workflow itself is shared between runs instead of being loaded again for each, so none of it
+# may keep anything: a test looks.
 SHARED = ("holdfast", "activities", *workflow_parts())
 RUNNER = SandboxedWorkflowRunner(restrictions=SandboxRestrictions.default.with_passthrough_modules(*SHARED))
 

@@ -7,15 +7,20 @@ import asyncio
 import os
 import sys
 import tempfile
+from datetime import UTC, datetime
 from pathlib import Path
 
 from playwright.async_api import Browser, async_playwright
 
+from holdfast.domain.gates import Gate
+from holdfast.domain.links import WebLinks
 from workers.demo.screen import Screen
 from workers.demo.stack import NORMAL_RATE, Ports, Stack
 from workers.demo.story import ANNA, BORIS, SURGE, VERA, Story
 from workers.demo.world import World
 from workers.engine import find_engine, find_prometheus
+from workers.secrets import keyring
+from workers.settings import Settings
 
 _CHROMIUM = os.environ.get("HOLDFAST_CHROMIUM", "/usr/bin/chromium")
 _FLAGS = [
@@ -37,19 +42,34 @@ async def take(stack: Stack, folder: Path) -> None:
         await asyncio.sleep(_SICK_SECONDS)
         run_id = await story.start_from_chat(ANNA, "support-surge")
         await story.approve_in_telegram(run_id, "bot-rate-limit", BORIS)
-        await story.until_gate(run_id, "crm-pool")
-        await asyncio.sleep(2)
+        gate = await story.until_gate(run_id, "crm-pool")
+        await world.say(VERA, f"/gate {run_id}", chat=VERA)
+        await asyncio.sleep(4)
         browser = await playwright.chromium.launch(executable_path=_CHROMIUM, args=_FLAGS)
-        await _telegram(browser, stack, folder)
+        await _telegram(browser, stack.chat_page(VERA), folder / "telegram.png")
+        await _telegram(browser, stack.chat_page(VERA, VERA), folder / "telegram-private.png")
+        await _web(browser, _link(stack, run_id, gate), folder)
         await _temporal_ui(browser, world.run_url(run_id), folder)
         await browser.close()
 
 
-async def _telegram(browser: Browser, stack: Stack, folder: Path) -> None:
+async def _telegram(browser: Browser, url: str, path: Path) -> None:
     page = await browser.new_page(viewport={"width": 1100, "height": 1400})
-    await page.goto(stack.chat_page(VERA))
+    await page.goto(url)
     await page.wait_for_timeout(2000)
-    await page.screenshot(path=folder / "telegram.png")
+    await page.screenshot(path=path)
+
+
+async def _web(browser: Browser, url: str, folder: Path) -> None:
+    page = await browser.new_page(viewport={"width": 1280, "height": 1100})
+    await page.goto(url)
+    await page.screenshot(path=folder / "web.png", full_page=True)
+
+
+def _link(stack: Stack, run_id: str, gate: Gate) -> str:
+    """Return the link that Vera would get by e-mail."""
+    settings = Settings(state_dir=stack.state, _env_file=None)  # type: ignore[call-arg]  # pydantic-settings' own
+    return WebLinks(keyring(settings), stack.web_page).link(run_id, gate, "vera", datetime.now(UTC))
 
 
 async def _temporal_ui(browser: Browser, url: str, folder: Path) -> None:
@@ -66,7 +86,9 @@ def main() -> None:
     folder = Path(sys.argv[1])
     folder.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory() as directory:
-        stack = Stack(Path(directory), Ports.pick(), engine=find_engine(), prometheus=find_prometheus())
+        stack = Stack(
+            Path(directory), Ports.pick(), engine=find_engine(), prometheus=find_prometheus(), web=True
+        )
         try:
             stack.start()
             asyncio.run(take(stack, folder))

@@ -91,9 +91,14 @@ class Stack:
             "Prometheus": f"http://127.0.0.1:{p.prometheus}/graph",
         }
 
-    def chat_page(self, user: int) -> str:
-        """Return the address of the incidents chat as that person sees it."""
-        return f"http://127.0.0.1:{self.ports.telegram}/?user={user}&chat={CHAT_ID}"
+    def chat_page(self, user: int, chat: int = CHAT_ID) -> str:
+        """Return the address of a chat as that person sees it: the incidents, or the private one."""
+        return f"http://127.0.0.1:{self.ports.telegram}/?user={user}&chat={chat}"
+
+    @property
+    def state(self) -> Path:
+        """Where Holdfast keeps its key and its database."""
+        return self.directory / "state"
 
     @property
     def web_page(self) -> str:
@@ -116,7 +121,7 @@ class Stack:
             "HOLDFAST_TELEGRAM_TOKEN": BOT_TOKEN,
             "HOLDFAST_TELEGRAM_CHAT": str(CHAT_ID),
             "HOLDFAST_TELEGRAM_API": f"http://127.0.0.1:{p.telegram}",
-            "HOLDFAST_STATE_DIR": str(self.directory / "state"),
+            "HOLDFAST_STATE_DIR": str(self.state),
         }
 
     def start(self, *names: str) -> None:

@@ -215,12 +215,10 @@ class Story:
         name = NAMES[approver]
         forged = json.dumps({"gate": gate.id, "decision": "approve", "by": name, "evidence": gate.evidence})
         self.screen.say("mallory", f"pastes into the Temporal UI: {forged}")
-        refused = str(await self.world.update_in_ui(run_id, "decide", forged))
-        self.facts.check(
-            "a name alone does not count in the Temporal UI",
-            holds="approval code" in refused,
-            seen="no code, no vote",
-        )
+        answer = await self.world.update_in_ui(run_id, "decide", forged)
+        refused = str(answer.get("outcome", {}).get("failure", {}).get("message", answer))
+        claim = "a name alone does not count in the Temporal UI"
+        self.facts.check(claim, holds="approval code" in refused, seen=refused)
         await self.world.update_in_ui(run_id, "send_code", json.dumps({"by": name}))
         pasted = await self._until(
             "the code is in the private chat", lambda: self._code_in_chat(approver, gate)

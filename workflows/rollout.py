@@ -75,7 +75,7 @@ class Rollout(GatedRun):
             if self._stands(stage) is StageState.PROMOTED and number < len(plan.spec.stages):
                 # The next stage's checks and baseline want the system as this one left it.
                 await workflow.sleep(plan.pace.settle, summary=f"let {stage.name} settle")
-            self._continue_as_new_if_long(start, plan)
+            await self._continue_as_new_if_long(start, plan)
         return self._board.end(RunState.PROMOTED, "every stage is in place")
 
     def _stands(self, stage: Stage) -> StageState:
@@ -89,8 +89,11 @@ class Rollout(GatedRun):
         self._board.show_plan(plan)
         return plan
 
-    def _continue_as_new_if_long(self, start: RolloutInput, plan: Plan) -> None:
-        if workflow.info().is_continue_as_new_suggested() and workflow.all_handlers_finished():
+    async def _continue_as_new_if_long(self, start: RolloutInput, plan: Plan) -> None:
+        if not workflow.info().is_continue_as_new_suggested():
+            return
+        await self._gates.settled()  # what is not on record yet would be lost
+        if workflow.all_handlers_finished():
             board = self._board
             carried = Carried(plan=plan, view=board.view, message=board.message, replies=self._hearing.replies)
             workflow.continue_as_new(start.model_copy(update={"carried": carried}))

@@ -42,6 +42,7 @@ async def run_bot(settings: Settings) -> None:
             intents=store.intents,
             delegations=store.delegations,
             audit=store.audit,
+            notices=store.notices,
             render_chart=gate_chart,
             now=lambda: datetime.now(UTC),
         )

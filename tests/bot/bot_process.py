@@ -19,6 +19,7 @@ from holdfast.domain.decisions import Answer, Decision, DecisionReply
 from holdfast.domain.people import Person
 from holdfast.ports.runs import RolloutRequest
 from holdfast.runbook.library import RunbookLibrary
+from tests.activities.gate_fakes import MemoryBook
 from tests.bot.fakes import (
     KEYRING,
     PEOPLE,
@@ -78,6 +79,7 @@ async def main(url: str, token: str, directory: Path, hang: str) -> None:
         intents=MemoryIntents(),
         delegations=MemoryDelegations(),
         audit=MemoryAudit(),
+        notices=MemoryBook(),
         render_chart=lambda view: None,
         now=lambda: datetime.now(UTC),
     )

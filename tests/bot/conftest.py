@@ -16,6 +16,7 @@ from holdfast.apps.bot import BotApp, BotMetrics, IntakeSettings, Services
 from holdfast.domain.errors import DecisionRefused
 from holdfast.domain.people import Person
 from holdfast.runbook.library import RunbookLibrary
+from tests.activities.gate_fakes import MemoryBook
 from tests.bot.fakes import (
     KEYRING,
     PEOPLE,
@@ -70,6 +71,7 @@ class World:
     intents: MemoryIntents = field(default_factory=MemoryIntents)
     delegations: MemoryDelegations = field(default_factory=MemoryDelegations)
     audit: MemoryAudit = field(default_factory=MemoryAudit)
+    notices: MemoryBook = field(default_factory=MemoryBook)
     registry: CollectorRegistry = field(default_factory=CollectorRegistry)
     intake: IntakeSettings = QUICK
     services: dict[str, Any] = field(default_factory=dict)
@@ -153,6 +155,7 @@ class World:
             "intents": self.intents,
             "delegations": self.delegations,
             "audit": self.audit,
+            "notices": self.notices,
             "render_chart": lambda view: None,
             "now": lambda: datetime.now(UTC),
             **self.services,

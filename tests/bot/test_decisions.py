@@ -52,9 +52,14 @@ async def test_the_other_button_rejects_after_one_more_tap_on_a_reason(waiting: 
 async def test_a_strangers_tap_does_not_count_and_names_the_id_to_add(waiting: World) -> None:
     async with waiting.bot():
         answer = await tap(waiting, STRANGER, APPROVE)
+        await tap(waiting, STRANGER, APPROVE)
+        await eventually(lambda: waiting.audit.entries)
     assert answer["show_alert"]
     assert answer["text"].startswith("You are not known to Holdfast (Telegram id 9)")
     assert waiting.runs.decisions == []
+    recorded = [(e.kind, e.data["answer"]) for e in waiting.audit.entries.values()]
+    assert recorded[0] == ("refusal", "stranger")
+    assert len(recorded) <= 2, "one an hour"
 
 
 async def test_a_known_person_who_is_no_approver_is_told_who_is(waiting: World) -> None:

@@ -302,14 +302,16 @@ async def test_the_chart_comes_as_a_picture_before_words_that_are_too_long_for_i
     assert "text" in message
 
 
-async def test_a_short_gate_is_the_caption_of_its_chart(world: World) -> None:
+async def test_where_a_gate_has_buttons_is_noted_so_that_they_go_when_it_is_closed(
+    world: World,
+) -> None:
     world.runs.add(a_view(verdict=None, stages=[]))
-    world.services["render_chart"] = lambda view: _png(300, 200)
     async with world.bot():
         message = await world.ask(PAVEL, "/gate", "Keep going to 25 %")
-        answer = await world.press(PAVEL, message, "Continue")
-    assert "photo" in message
-    assert answer["text"].startswith("Recorded.")
+    [noted] = world.notices.entries.values()
+    assert noted.state == "sent"
+    assert noted.message is not None
+    assert (noted.message.chat, noted.message.message_id) == (str(PAVEL), str(message["message_id"]))
 
 
 async def test_a_chart_that_telegram_refuses_costs_nobody_the_words(world: World) -> None:

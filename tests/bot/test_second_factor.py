@@ -70,6 +70,8 @@ async def test_a_wrong_code_is_told_and_the_next_one_still_counts(guarded: World
         left = await codes_in_chat(guarded)
     assert left == []
     assert len(guarded.runs.decisions) == 1
+    [refusal] = [e for e in guarded.audit.entries.values() if e.kind == "refusal"]
+    assert (refusal.person, "999999" in refusal.model_dump_json()) == ("olga", False)
 
 
 async def test_after_too_many_guesses_it_is_said_until_when(guarded: World) -> None:
@@ -177,8 +179,8 @@ async def test_enrol_shows_a_qr_code_and_the_first_code_confirms_it(world: World
     assert left == []
     assert await world.factor.enrolled("pavel")
     assert "holdfast totp remove pavel" in again["text"]
-    [entry] = world.audit.entries.values()
-    assert (entry.kind, entry.person) == (AuditKind.ENROLMENT, "pavel")
+    recorded = [(e.kind, e.person) for e in world.audit.entries.values()]
+    assert recorded == [(AuditKind.REFUSAL, "pavel"), (AuditKind.ENROLMENT, "pavel")]
 
 
 async def test_a_second_enrol_takes_the_first_picture_away(world: World) -> None:

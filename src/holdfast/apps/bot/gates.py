@@ -4,7 +4,6 @@ import asyncio
 from contextlib import suppress
 
 from aiogram import F, Router
-from aiogram.enums import ParseMode
 from aiogram.exceptions import TelegramBadRequest
 from aiogram.filters import Command, CommandObject
 from aiogram.types import (
@@ -25,11 +24,11 @@ from holdfast.apps.bot.taps import TapAnswer, Taps
 from holdfast.apps.bot.texts import fill, first_lines
 from holdfast.domain.gates import Gate, GateState, outcome_of
 from holdfast.domain.people import Person
-from holdfast.domain.view import RunView
+from holdfast.domain.view import MessageRef, RunView
+from holdfast.ports.notices import NoticeKind, SentNotice
 from holdfast.ports.runs import WaitingGate
 
 _CALLBACK_BYTES = 64
-_CAPTION = 1000  # of the 1024 that a picture takes
 _LABEL = 40
 _MOST_BUTTONS = 20
 
@@ -92,14 +91,27 @@ class Gates:
         html = dossier(view, gate, person=person, people=self._services.people(), now=self._services.now())
         keyboard = self._keyboard(view, gate, person)
         chart = await asyncio.to_thread(self._services.render_chart, view)
-        fits = len(html) <= _CAPTION
-        if (
-            chart
-            and await _show_chart(message, chart, html if fits else "", keyboard if fits else None)
-            and fits
-        ):
-            return
-        await reply(message, html, keyboard)
+        if chart:
+            await _show_chart(message, chart)
+        shown = await reply(message, html, keyboard)
+        if keyboard is not None:
+            await self._remember(shown, view.run_id, gate, person)
+
+    async def _remember(self, shown: Message, run: str, gate: Gate, person: Person) -> None:
+        """Note where buttons of this gate are, so that they go when it is closed."""
+        place = MessageRef(chat=str(shown.chat.id), message_id=str(shown.message_id))
+        key = f"{run}/{gate.id}/shown/{place.chat}/{place.message_id}"
+        notice = SentNotice(
+            key=key,
+            run=run,
+            gate=gate.id,
+            person=person.name,
+            channel="telegram",
+            kind=NoticeKind.REQUEST,
+            at=self._services.now(),
+        )
+        await self._services.notices.begin(notice)
+        await self._services.notices.finish(key, state="sent", message=place)
 
     def _line(self, waiting: WaitingGate, person: Person) -> str:
         gate, now = waiting.gate, self._services.now()
@@ -139,17 +151,10 @@ class Gates:
         return InlineKeyboardButton(text=label[:_LABEL] or "?", callback_data=data)
 
 
-async def _show_chart(message: Message, chart: bytes, html: str, keyboard: InlineKeyboardMarkup | None) -> bool:
-    """Send the picture; False when Telegram does not take it, which costs nobody the words."""
+async def _show_chart(message: Message, chart: bytes) -> None:
+    """Send the picture; where Telegram does not take it, the words still come."""
     with suppress(TelegramBadRequest):
-        await message.answer_photo(
-            BufferedInputFile(chart, "numbers.png"),
-            caption=html or None,
-            parse_mode=ParseMode.HTML,
-            reply_markup=keyboard,
-        )
-        return True
-    return False
+        await message.answer_photo(BufferedInputFile(chart, "numbers.png"))
 
 
 def _nothing_asked(view: RunView) -> str:

@@ -14,10 +14,10 @@ _TURN_SECONDS = 60
 _MOST_REMEMBERED = 10_000
 
 
-async def reply(message: Message, html: str, keyboard: InlineKeyboardMarkup | None = None) -> None:
+async def reply(message: Message, html: str, keyboard: InlineKeyboardMarkup | None = None) -> Message:
     """Answer with HTML of at most 4096 characters; in a group the answer points at the message."""
     in_private = message.chat.type == ChatType.PRIVATE
-    await message.answer(
+    return await message.answer(
         html,
         parse_mode=ParseMode.HTML,
         reply_markup=keyboard,

@@ -14,7 +14,7 @@ from aiogram.types import BufferedInputFile, Message, Update
 from holdfast.apps.bot import gate_texts, texts
 from holdfast.apps.bot.answers import pasted
 from holdfast.apps.bot.errands import TOTP_CODE, Errands, delete
-from holdfast.apps.bot.replies import reply
+from holdfast.apps.bot.replies import command_id, reply
 from holdfast.apps.bot.services import Services
 from holdfast.apps.bot.wishes import Wish
 from holdfast.domain.errors import DecisionRefused, InvalidInput
@@ -82,6 +82,21 @@ class SecondFactors:
                 await reply(message, gate_texts.NO_CODE_ASKED)
         except CodeRefused as refused:
             await reply(message, texts.refusal(str(refused)))
+            await self._record_refusal(person, intent, str(refused), command_id(bot, event_update))
+
+    async def _record_refusal(self, person: Person, intent: Intent | None, text: str, key: str) -> None:
+        """Put a wrong code on record; never the code."""
+        wish = intent.data if intent is not None else {}
+        entry = AuditEntry(
+            key=f"refusal/{key}",
+            at=self._services.now(),
+            kind=AuditKind.REFUSAL,
+            run=wish.get("run", ""),
+            person=person.name,
+            channel="telegram",
+            text=f"authenticator code: {text}"[:1000],
+        )
+        await self._services.audit.append([entry])
 
     async def _confirm(self, message: Message, person: Person, intent: Intent, digits: str) -> None:
         factor, now = self._services.second_factor, self._services.now()

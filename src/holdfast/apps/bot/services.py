@@ -13,6 +13,7 @@ from holdfast.domain.view import RunView
 from holdfast.ports.audit import AuditLog
 from holdfast.ports.delegations import StandingDelegations
 from holdfast.ports.identity import Intents, SecondFactor
+from holdfast.ports.notices import NoticeBook
 from holdfast.ports.runs import RunControl
 from holdfast.runbook.library import RunbookLibrary
 
@@ -46,6 +47,7 @@ class Services:
         intents: what people have begun and still have to finish by a message.
         delegations: who stands for whom from date to date.
         audit: the record.
+        notices: which messages have buttons, so that they go when the gate is closed.
         render_chart: a run → PNG of its newest numbers, or None without any; may take a second.
         now: the present moment, aware.
         default_runbook: what a bare `/rollout` starts; empty to ask when there are several.
@@ -63,6 +65,7 @@ class Services:
     intents: Intents
     delegations: StandingDelegations
     audit: AuditLog
+    notices: NoticeBook
     render_chart: Callable[[RunView], bytes | None]
     now: Callable[[], datetime]
     default_runbook: str = ""

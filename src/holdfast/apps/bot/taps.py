@@ -3,6 +3,7 @@
 import asyncio
 import time
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from dataclasses import dataclass
 
 import structlog
@@ -14,7 +15,9 @@ from holdfast.apps.bot.metrics import BotMetrics
 from holdfast.apps.bot.services import Services
 from holdfast.domain.errors import DecisionRefused, EngineUnavailable, InvalidInput, Unavailable
 from holdfast.domain.people import Person
+from holdfast.ports.audit import AuditEntry, AuditKind
 
+_RECORDED_HERE = {"stranger", "others_button"}
 _log: structlog.stdlib.BoundLogger = structlog.get_logger(__name__)
 
 
@@ -54,6 +57,7 @@ class Taps:
         self._metrics.taps.labels(answer.label).inc()
         await self._tell(query, answer)
         self._metrics.tap_seconds.observe(time.monotonic() - received_at)
+        await self._record(query, answer)
 
     async def _outcome(self, query: CallbackQuery, act: Act) -> TapAnswer:
         try:
@@ -75,6 +79,23 @@ class Taps:
             return TapAnswer("stranger", texts.STRANGER_TAP.format(id=query.from_user.id))
         async with asyncio.timeout(self._services.answer_within.total_seconds()):
             return await act(person)
+
+    async def _record(self, query: CallbackQuery, answer: TapAnswer) -> None:
+        """Put on record what no run hears of: taps by strangers (one an hour), and on others' buttons."""
+        if answer.label not in _RECORDED_HERE:
+            return
+        now, who = self._services.now(), query.from_user.id
+        occasion = f"{who}/{now:%Y-%m-%dT%H}" if answer.label == "stranger" else query.id
+        entry = AuditEntry(
+            key=f"refusal/telegram/{answer.label}/{occasion}",
+            at=now,
+            kind=AuditKind.REFUSAL,
+            channel="telegram",
+            text=f"a tap by Telegram id {who} was refused: {answer.text}"[:1000],
+            data={"answer": answer.label, "telegram_id": who},
+        )
+        with suppress(Unavailable):
+            await self._services.audit.append([entry])
 
     async def _tell(self, query: CallbackQuery, answer: TapAnswer) -> None:
         try:

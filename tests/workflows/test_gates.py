@@ -377,6 +377,21 @@ async def test_the_run_list_can_be_filtered_by_who_is_waited_for(house: House, c
     await eventually(gone)
 
 
+async def test_the_pending_call_says_in_words_who_was_told_and_who_is_next(house: House) -> None:
+    remind = {"then_every": "1d", "in_working_hours": False}
+    run = await house.start(house.write(stages=one_stage(remind=remind)))
+    await run.gate()
+
+    async def waits() -> Any:
+        raw = (await run.handle.describe()).raw_description
+        return next((a.last_failure for a in raw.pending_activities if a.last_failure.message), None)
+
+    failure = await eventually(waits)
+    assert failure.message.startswith("Told boris, vera; next: boris, vera on ")
+    assert failure.stack_trace == "", "an approver must not read a traceback"
+    await run.handle.cancel()
+
+
 @pytest.mark.slow
 async def test_ninety_days_of_daily_reminders_to_three_people_cost_few_events(
     house: House, client: Client

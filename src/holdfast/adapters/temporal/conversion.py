@@ -2,6 +2,7 @@
 
 import dataclasses
 
+from temporalio.api.enums.v1 import ApplicationErrorCategory
 from temporalio.api.failure.v1 import Failure
 from temporalio.contrib.pydantic import pydantic_data_converter
 from temporalio.converter import DefaultFailureConverter, PayloadConverter
@@ -10,7 +11,8 @@ from temporalio.converter import DefaultFailureConverter, PayloadConverter
 class PlainFailureConverter(DefaultFailureConverter):
     """Leaves stack traces of refusals out: an approver reads them in the Temporal UI.
 
-    An `ApplicationError` is raised on purpose and says in words what is wrong; a bug keeps its trace.
+    An `ApplicationError` that is final, or benign like the wait for the next reminder, is raised on purpose and
+    says in words what is the matter; a bug keeps its trace.
     """
 
     def to_failure(
@@ -18,7 +20,8 @@ class PlainFailureConverter(DefaultFailureConverter):
     ) -> None:
         """Convert as usual, then drop the trace of what was raised on purpose."""
         super().to_failure(exception, payload_converter, failure)
-        if failure.HasField("application_failure_info") and failure.application_failure_info.non_retryable:
+        info = failure.application_failure_info
+        if info.non_retryable or info.category == ApplicationErrorCategory.APPLICATION_ERROR_CATEGORY_BENIGN:
             failure.stack_trace = ""
 
 

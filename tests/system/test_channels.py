@@ -136,7 +136,7 @@ async def by_command_line(vera: Approver, stack: Stack, run_id: str) -> None:
     )
     assert refused.returncode != 0
     await vera.say(f"/code {run_id} approve")
-    await vera.read("(?i)6 digits|six digits")
+    await vera.read("6 digits of your authenticator app for")
     await vera.say(vera.code())
     pasted = await vera.read(r'(\{.*"code".*\})')
     done = await asyncio.to_thread(

@@ -17,6 +17,7 @@ from holdfast.apps.bot.codes import Codes
 from holdfast.apps.bot.decisions import decisions_router, unknown_buttons_router
 from holdfast.apps.bot.errands import Errands
 from holdfast.apps.bot.finding import Finder
+from holdfast.apps.bot.floods import WaitOutFloods
 from holdfast.apps.bot.gates import Gates
 from holdfast.apps.bot.handing import Handing
 from holdfast.apps.bot.intake import Intake, IntakeSettings
@@ -52,6 +53,7 @@ class BotApp:
         intake: IntakeSettings | None = None,
     ) -> None:
         self._bot = bot
+        bot.session.middleware(WaitOutFloods())
         self._metrics = metrics or BotMetrics()
         self._dispatcher = self._routes(services)
         self._intake = Intake(

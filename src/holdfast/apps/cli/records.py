@@ -14,7 +14,6 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal, TextIO
 
-import segno
 from cyclopts import App, Group, Parameter
 
 from holdfast.apps.cli.exits import Exit
@@ -264,6 +263,8 @@ def _until_nobody_reads() -> Generator[None]:
 
 def _show(enrolment: Enrolment, person: str, out: Output) -> None:
     picture = io.StringIO()
+    import segno  # noqa: PLC0415  every other command starts sooner without it
+
     segno.make(enrolment.uri, error="m").terminal(out=picture, compact=True)
     out.say(picture.getvalue())
     secret = " ".join(enrolment.secret[i : i + 4] for i in range(0, len(enrolment.secret), 4))

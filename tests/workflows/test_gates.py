@@ -120,7 +120,6 @@ async def test_an_approval_and_the_deadline_race_to_exactly_one_outcome_and_the_
             told = refusal.answer
         outcomes.append((told, (await run.result())["outcome"]))
     assert set(outcomes) <= {("accepted", "promoted"), ("expired", "stopped"), ("already_decided", "stopped")}
-    assert outcomes[0] == ("accepted", "promoted")
     assert outcomes[-1][1] == "stopped"
 
 
@@ -252,7 +251,7 @@ async def test_approvals_are_void_when_the_runbook_file_has_changed(house: House
 
 
 async def test_evidence_that_is_too_old_is_taken_anew_and_the_approvals_before_are_void(house: House) -> None:
-    run = await house.start(house.write(stages=one_stage(quorum=2, evidence_max_age="1s")))
+    run = await house.start(house.write(stages=one_stage(quorum=2, evidence_max_age="4s")))
     gate = await run.gate()
     await run.answer(by="vera", gate=gate)
     again = await run.gate(lambda g: g.id != gate.id)

@@ -122,9 +122,9 @@ class SigningActivities:
         run, execution = signalled.run, signalled.execution
         with as_failures():
             stamp = await self._history.stamp(run, execution, signal="decide", code=said.code)
-            reset_at = await self._history.reset_at(run, execution)
+            reset_at = None if said.gate else await self._history.reset_at(run, execution)
         # A button knows its gate's token only, which is the same in the copy of a run that a reset makes.
-        if stamp is None or (reset_at is not None and not said.gate):
+        if stamp is None or reset_at is not None:
             raise DecisionRefused(Answer.NOT_PROVEN, "The run was reset since: say it again.")
         self._keyring.check(said, run=run, execution=execution, now=stamp.at)
         return stamp.principal

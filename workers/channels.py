@@ -2,15 +2,9 @@
 
 from holdfast.adapters.email import EmailChannel
 from holdfast.adapters.telegram import TelegramPrivate
-from holdfast.ports.chat import Chat
 from holdfast.ports.notices import PrivateChannel
 from workers import telegram
 from workers.settings import Settings
-
-
-def chat(settings: Settings) -> Chat | None:
-    """Return the chat where runs show themselves, or None when none is set up."""
-    return telegram.chat(settings)
 
 
 def private(settings: Settings) -> list[PrivateChannel]:

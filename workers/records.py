@@ -9,7 +9,7 @@ from activities.calling import CallingActivities
 from activities.guard import Guard
 from activities.signing import RecordActivities
 from holdfast.domain.proofs import Keyring
-from workers import channels, storing
+from workers import channels, storing, telegram
 from workers.queues import chat_worker, record_worker
 from workers.refusals import keep_refusals
 from workers.settings import Settings
@@ -29,7 +29,7 @@ async def serve(settings: Settings, client: Client, keyring: Keyring, guard: Gua
             link_for=storing.link_for(settings, keyring),
         )
         records = RecordActivities(audit=store.audit, delegations=store.delegations)
-        chat = channels.chat(settings)
+        chat = telegram.chat(settings)
         async with record_worker(client, records), chat_worker(client, chat, calling, run_url=settings.run_url):
             log.info("worker ready", server=settings.temporal_address)
             await keep_refusals(guard, store.audit)

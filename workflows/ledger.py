@@ -62,17 +62,12 @@ class Ledger:
             data={"answer": refusal.answer, "claimed": True},
         )
 
-    def take(self) -> list[AuditEntry]:
-        """Return what is not written yet, for somebody else to write."""
-        entries, self._entries = self._entries, []
-        return entries
-
     async def keep_writing(self) -> None:
         """Write whatever there is, in order, until cancelled; waits while the store does not answer."""
         while True:
             await workflow.wait_condition(lambda: bool(self._entries))
             await workflow.sleep(options.RECORD_PAUSE)
-            self._writing = self.take()
+            self._writing, self._entries = self._entries, []
             await self._write(self._writing)
             self._writing = []
 

@@ -57,7 +57,7 @@ class StageRun:
                 self._gates, gate_id, self._number, self._stage, evidence, again=again
             )
             await self._answered(gate)
-            if not gate.goes_on and gate.state is not GateState.VOIDED:
+            if gate.turned_down:
                 return await self._refused("rejected")
             # The sign-off may have taken weeks: look again before acting.
             rechecked = await self._checked(f"{gate_id}-recheck")
@@ -200,7 +200,7 @@ class StageRun:
             attempt += 1
             gate = questions.ask_about_problems(self._gates, f"{gate_id}-{attempt}", self._stage, report)
             await self._answered(gate)
-            if not gate.goes_on and gate.state is not GateState.VOIDED:
+            if gate.turned_down:
                 return None
 
     def _ask_about(self, seen: WatchResult | str, share: int, gate_id: str) -> Gate:
@@ -233,7 +233,7 @@ class StageRun:
                 self._board.show(headline=f"{self._stage.title}: {guard.result()}.")
                 return False
             await answer
-            if gate.goes_on or gate.state is GateState.VOIDED:
+            if not gate.turned_down:
                 return True
             decided = "by decision" if gate.state is GateState.REJECTED else "because nobody decided in time"
             self._board.show(headline=self._at(share, f"rolled back {decided}."))

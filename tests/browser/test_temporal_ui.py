@@ -1,7 +1,6 @@
 """An approver who has never seen the Temporal UI: reads the details, asks for a code, pastes it."""
 
 import json
-import os
 import re
 from collections.abc import AsyncIterator, Callable
 from datetime import UTC, datetime, timedelta
@@ -13,21 +12,12 @@ from playwright.async_api import Page, async_playwright, expect
 
 from holdfast.domain.gates import Gate
 from tests import signing
+from tests.browser.chromium import CHROMIUM, FLAGS
 from tests.fakes import eventually
 from tests.server import start_server
 from tests.workflows.conftest import PEOPLE, House, Run, open_house
 from workers.processes import free_port
 
-CHROMIUM = os.environ.get("HOLDFAST_CHROMIUM", "/usr/bin/chromium")
-FLAGS = [
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-]
 pytestmark = pytest.mark.slow
 
 

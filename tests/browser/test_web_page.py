@@ -14,18 +14,9 @@ from playwright.async_api import Browser, Page, ViewportSize, async_playwright, 
 
 from holdfast.adapters.charts import gate_chart
 from holdfast.apps.web import build_app
+from tests.browser.chromium import CHROMIUM, FLAGS
 from tests.web.fakes import House
 
-CHROMIUM = os.environ.get("HOLDFAST_CHROMIUM", "/usr/bin/chromium")
-FLAGS = [
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-]
 DESK: ViewportSize = {"width": 1280, "height": 900}
 PHONE: ViewportSize = {"width": 390, "height": 844}
 pytestmark = pytest.mark.slow

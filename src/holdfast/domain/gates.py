@@ -160,6 +160,11 @@ class Gate(Question):
         lapsed = self.state is GateState.EXPIRED and self.on_deadline is Lapse.PROCEED
         return self.state is GateState.APPROVED or lapsed
 
+    @property
+    def turned_down(self) -> bool:
+        """Whether a closed gate neither lets go on nor is asked again."""
+        return not self.goes_on and self.state is not GateState.VOIDED
+
 
 def open_gate(
     gate_id: str,

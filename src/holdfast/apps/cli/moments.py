@@ -42,3 +42,30 @@ def _span(typed: str) -> timedelta:
         return _DURATION.validate_python(typed[1:])
     except ValidationError:
         raise InvalidInput(f"--until: '{typed}' is no span of time; write e.g. +90m, +12h or +7d") from None
+
+
+def past_moment(option: str, typed: str) -> datetime:
+    """Read a moment such as `2026-03-08T12:00Z`, which keeps its zone.
+
+    Raises:
+        InvalidInput: it cannot be read, or has no time zone; the text names the option.
+    """
+    try:
+        at = datetime.fromisoformat(typed)
+    except ValueError:
+        raise InvalidInput(f"{option}: '{typed}' is no moment; write one like 2026-03-08T12:00Z") from None
+    if at.tzinfo is None:
+        raise InvalidInput(f"{option}: '{typed}' has no time zone; write {typed}Z for UTC")
+    return at
+
+
+def span_typed(option: str, typed: str) -> timedelta:
+    """Read a span of time such as `60s` or `10m`.
+
+    Raises:
+        InvalidInput: it cannot be read; the text names the option.
+    """
+    try:
+        return _DURATION.validate_python(typed)
+    except ValidationError:
+        raise InvalidInput(f"{option}: '{typed}' is no span of time; write e.g. 60s or 10m") from None

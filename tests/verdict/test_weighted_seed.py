@@ -58,7 +58,7 @@ def observed(*values: float | NoData, trouble: str = "") -> Observation:
 
 
 def verdict(*values: float | NoData) -> Verdict:
-    return judge(SEED, baseline(), observed(*values))
+    return judge(SEED, baseline(), [observed(*values)])
 
 
 VALUE = st.sampled_from([GREEN, YELLOW, RED]) | st.floats(-5, 5)
@@ -118,7 +118,7 @@ def test_an_edge_itself_belongs_to_the_milder_outcome(
     )
     entries: dict[str, list[float | NoData]] = {"first": [values[0]], "second": [values[1]]}
 
-    result = judge(scoring, baseline(scoring), Observation(at=NOON, share_percent=5, values=entries))
+    result = judge(scoring, baseline(scoring), [Observation(at=NOON, share_percent=5, values=entries)])
 
     assert (result.risk_percent, result.outcome) == (risk_percent, outcome)
 
@@ -176,7 +176,7 @@ def test_what_is_known_is_enough_to_pause_or_roll_back(values: tuple[float, ...]
 
 
 def test_a_metric_without_a_baseline_has_no_level_and_says_why() -> None:
-    result = judge(SEED, baseline(mean=None, points=3), observed(*[RED] * 5))
+    result = judge(SEED, baseline(mean=None, points=3), [observed(*[RED] * 5)])
 
     assert result.outcome is Outcome.INCONCLUSIVE
     assert result.readings[0].level is None
@@ -204,7 +204,7 @@ def test_the_reason_of_a_calm_verdict_says_that_nothing_moved() -> None:
 def test_the_reason_during_an_outage_is_the_outage() -> None:
     observation = observed(*[NoData.PROVIDER_DOWN] * 5, trouble="Prometheus at http://p does not answer")
 
-    assert judge(SEED, baseline(), observation).reason == (
+    assert judge(SEED, baseline(), [observation]).reason == (
         "no verdict at 5 %: Prometheus at http://p does not answer"
     )
 
@@ -223,5 +223,7 @@ def test_the_table_has_every_model_that_a_file_may_name() -> None:
 
 
 def test_an_unknown_model_is_refused_with_the_known_ones() -> None:
-    with pytest.raises(UnknownName, match="unknown scoring model 'oracle'; known: weighted-seed"):
+    with pytest.raises(
+        UnknownName, match="unknown scoring model 'oracle'; known: attributed, judge, weighted, weighted-seed"
+    ):
         model_named("oracle")

@@ -54,7 +54,7 @@ VALUES: dict[str, list[float | NoData]] = {
 
 
 def test_the_worked_example_of_the_page_is_what_happens() -> None:
-    verdict = judge(SCORING, BASELINE, Observation(at=NOON, share_percent=5, values=VALUES))
+    verdict = judge(SCORING, BASELINE, [Observation(at=NOON, share_percent=5, values=VALUES)])
 
     assert [(r.used_percent, r.level) for r in verdict.readings] == [
         (927, Level.RED),
@@ -73,6 +73,6 @@ def test_a_baseline_of_a_steady_series_allows_what_the_floor_allows() -> None:
     scoring = Scoring(metrics={"latency": Metric(weight_percent=100, query="q", threshold=HALF_AGAIN)})
     baseline = BASELINE.model_copy(update={"signals": {"latency": [steady]}})
 
-    verdict = judge(scoring, baseline, Observation(at=NOON, share_percent=5, values={"latency": [0.45]}))
+    verdict = judge(scoring, baseline, [Observation(at=NOON, share_percent=5, values={"latency": [0.45]})])
 
     assert (verdict.readings[0].allowed, verdict.outcome) == (0.2, Outcome.CONTINUE)

@@ -1,15 +1,74 @@
 """The scoring models by the name that a runbook file gives."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from importlib import import_module
+from typing import TYPE_CHECKING, Any, Protocol
 
 from holdfast.domain.errors import UnknownName
-from holdfast.verdict.observation import Baseline, Observation, Verdict
+from holdfast.verdict.observation import Baseline, Observation, Outcome, Verdict
 from holdfast.verdict.settings import Scoring
-from holdfast.verdict.weighted_seed import weighted_seed
 
-Model = Callable[[Scoring, Baseline, Observation], Verdict]
+if TYPE_CHECKING:
+    from holdfast.verdict.minutes import Minutes
 
-MODELS: dict[str, Model] = {"weighted-seed": weighted_seed}
+
+class Judge(Protocol):
+    """Judges the newest of a share's observations, oldest first; the ones before are its memory."""
+
+    def __call__(self, scoring: Scoring, baseline: Baseline, observations: Sequence[Observation]) -> Verdict:
+        """Return the verdict at the last observation."""
+        ...
+
+
+class Replay(Protocol):
+    """Judges each of a share's minutes by those up to it; the same outcomes as the judge's, faster."""
+
+    def __call__(self, scoring: Scoring, baseline: Baseline, minutes: "Minutes") -> list[Outcome]:
+        """Return one outcome a minute."""
+        ...
+
+
+@dataclass(frozen=True)
+class Model:
+    """A scoring model, loaded when it is first used: numpy costs a tenth of a second of a worker's start.
+
+    Attributes:
+        module: what holds its `verdict` and its `outcomes`.
+        memory: for given settings, how many observations it needs to see to judge the newest.
+    """
+
+    module: str
+    memory: Callable[[Scoring], int]
+
+    @property
+    def verdict(self) -> Judge:
+        """What judges one minute, with its reasons."""
+        judge: Judge = self._loaded().verdict
+        return judge
+
+    @property
+    def outcomes(self) -> Replay:
+        """What judges many minutes at once."""
+        replay: Replay = self._loaded().outcomes
+        return replay
+
+    def _loaded(self) -> Any:
+        return import_module(f"holdfast.verdict.{self.module}")
+
+
+def _of_hysteresis(scoring: Scoring) -> int:
+    detectors = (m.detector for m in scoring.metrics.values() if m.detector)
+    longest = max((d.hysteresis.of for d in detectors), default=0)
+    return 2 * max(longest, scoring.hysteresis.of, scoring.attribution.silent_minutes)
+
+
+MODELS: dict[str, Model] = {
+    "weighted-seed": Model("weighted_seed", lambda _: 1),
+    "weighted": Model("weighted", _of_hysteresis),
+    "judge": Model("judge", lambda scoring: scoring.judge.window_points),
+    "attributed": Model("attributed", _of_hysteresis),
+}
 
 
 def model_named(name: str) -> Model:
@@ -23,6 +82,13 @@ def model_named(name: str) -> Model:
     return MODELS[name]
 
 
-def judge(scoring: Scoring, baseline: Baseline, observation: Observation) -> Verdict:
-    """Judge one observation by the model that the scoring names."""
-    return model_named(scoring.model)(scoring, baseline, observation)
+def memory_of(scoring: Scoring) -> int:
+    """Say how many of the newest observations the deciding model and its shadows need."""
+    return max(model_named(name).memory(scoring) for name in (scoring.model, *scoring.shadow))
+
+
+def judge(
+    scoring: Scoring, baseline: Baseline, observations: Sequence[Observation], *, model: str = ""
+) -> Verdict:
+    """Judge the newest observation by the named model, or by the one that decides."""
+    return model_named(model or scoring.model).verdict(scoring, baseline, observations)

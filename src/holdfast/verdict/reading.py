@@ -26,8 +26,10 @@ def read_metric(
         values: one entry for each of the metric's queries.
         baselines: likewise.
     """
+    metric = scoring.metrics[name]
     readings = [
-        _read_query(name, scoring, value, signal) for value, signal in zip(values, baselines, strict=True)
+        _read_query(name, scoring, value, signal).model_copy(update={"unit": metric.unit_of(query)})
+        for query, (value, signal) in enumerate(zip(values, baselines, strict=True))
     ]
     worst = max(readings, key=_badness)
     missing = next((reading for reading in readings if reading.level is None), None)

@@ -9,6 +9,8 @@ _WHY_NO_DATA = {
     NoData.CANARY_SILENT: "the canary is silent while the control speaks",
     NoData.BOTH_SILENT: "there is no data from any side",
 }
+_BYTES = {"B": "B", "bytes": "B", "byte": "B", "B/s": "B/s", "bytes/s": "B/s"}
+_WITHOUT_PREFIX = ("%", "s", "ms", "min", "h", "d")
 
 
 def number(value: float) -> str:
@@ -19,8 +21,37 @@ def number(value: float) -> str:
     return _three_digits(value)
 
 
+def measured(value: float, unit: str = "") -> str:
+    """Write a number with its unit: `2.31 s`, `6.0 %`, `400 MB`, `12 /s`; a `ratio` as percent.
+
+    Args:
+        value: in `unit`.
+        unit: as a runbook file gives it; without one the number stands alone.
+    """
+    if unit == "ratio":
+        return measured(100 * value, "%")
+    if unit == "s" and 0 < abs(value) < 0.001:  # noqa: PLR2004  a millisecond
+        return f"{_three_digits(value * 1e6)} µs"
+    if unit in _WITHOUT_PREFIX:
+        return f"{_percent(value) if unit == '%' else _three_digits(value)} {unit}"
+    figure, _, prefix = number(value).partition(" ")
+    if unit in _BYTES or unit.startswith("/"):
+        return f"{figure} {prefix}{_BYTES.get(unit, unit)}"
+    return " ".join(part for part in (figure, prefix, unit) if part)
+
+
+def measured_or_dash(value: float | None, unit: str = "") -> str:
+    """Write a number with its unit, or a dash where there is none."""
+    return "–" if value is None else measured(value, unit)
+
+
 def _three_digits(value: float) -> str:
     return f"{value:.0f}" if abs(value) >= 99.95 else f"{value:.3g}"  # noqa: PLR2004  would round to 1e+02
+
+
+def _percent(value: float) -> str:
+    text = _three_digits(value)
+    return f"{value:.1f}" if value and len(text.lstrip("-")) == 1 else text
 
 
 def risk(verdict: Verdict) -> str:
@@ -31,11 +62,48 @@ def risk(verdict: Verdict) -> str:
 
 def used(reading: MetricReading) -> str:
     """Write how much of the allowed deviation is used up, e.g. `67 %`."""
-    if reading.level is None:
+    if reading.level is None or (reading.used_percent is None and reading.allowed is None):
         return "–"
     if reading.used_percent is None:
         return "none allowed"
     return f"{reading.used_percent} %" if reading.used_percent < 1000 else "over 999 %"  # noqa: PLR2004  width
+
+
+def unit_of(reading: MetricReading, scoring: Scoring | None) -> str:
+    """Return the unit of a metric's numbers, from the file where the reading does not say it."""
+    metric = scoring.metrics.get(reading.metric) if scoring else None
+    return reading.unit or (metric.unit_of(0) if metric and isinstance(metric.unit, str) else "")
+
+
+def allowed(reading: MetricReading, scoring: Scoring | None) -> str:
+    """Write how far a metric may go, e.g. `up to 0.615 s`; empty where that is not known.
+
+    Without the file the direction is not known, and it is only said how far from what it is compared with.
+    """
+    if reading.allowed is None or reading.baseline_mean is None:
+        return ""
+    unit = unit_of(reading, scoring)
+    if scoring is None or reading.metric not in scoring.metrics:
+        return f"{measured(reading.allowed, unit)} off"
+    rising = scoring.metrics[reading.metric].bad_when == "rising"
+    limit = reading.baseline_mean + (reading.allowed if rising else -reading.allowed)
+    return f"{'up' if rising else 'down'} to {measured(limit, unit)}"
+
+
+def rests_on(verdict: Verdict, scoring: Scoring | None) -> str:
+    """Say how many requests a verdict rests on; empty where they are not counted."""
+    if verdict.canary_requests is None:
+        return ""
+    plural = "" if round(verdict.canary_requests) == 1 else "s"
+    canary = f"rests on {_count(verdict.canary_requests)} request{plural} of the canary"
+    control = "" if verdict.control_requests is None else f", {_count(verdict.control_requests)} of the control"
+    least = scoring.minimum_requests if scoring else 0
+    wanted = f" (at least {least} of the canary are wanted)" if verdict.canary_requests < least else ""
+    return f"{canary}{control}{wanted}"
+
+
+def _count(requests: float) -> str:
+    return number(round(requests))
 
 
 def reason_of(verdict: Verdict, scoring: Scoring, baseline: Baseline, observation: Observation) -> str:
@@ -53,11 +121,10 @@ def _moved(readings: list[MetricReading], scoring: Scoring) -> Iterator[str]:
     for r in readings:
         if not r.level or r.value is None or r.baseline_mean is None or r.allowed is None:
             continue
-        rising = scoring.metrics[r.metric].bad_when == "rising"
-        limit = r.baseline_mean + (r.allowed if rising else -r.allowed)
+        unit = unit_of(r, scoring)
         yield (
-            f"{r.metric} is {number(r.value)}, allowed {'up' if rising else 'down'} to {number(limit)} "
-            f"(baseline {number(r.baseline_mean)}, {_share_used(r)})"
+            f"{r.metric} is {measured(r.value, unit)}, allowed {allowed(r, scoring)} "
+            f"({r.compared_with or 'baseline'} {measured(r.baseline_mean, unit)}, {_share_used(r)})"
         )
 
 

@@ -11,8 +11,9 @@ from holdfast.domain.errors import HoldfastError, UnknownName
 from holdfast.domain.journal import TargetState
 from holdfast.ports.changes import ChangeProvider
 from holdfast.ports.metrics import MetricsSource
-from holdfast.runbook.kinds.rollout import Stage
+from holdfast.runbook.kinds.rollout import Pace, Stage
 from holdfast.runbook.plan import SHARE_KIND
+from holdfast.verdict.exposure import Detection, planned
 from holdfast.verdict.query import resolve
 from holdfast.verdict.settings import Scoring
 
@@ -24,6 +25,7 @@ class CheckRequest(BaseModel):
     stage: Stage
     scoring: Scoring
     window: timedelta
+    pace: Pace | None = None
 
 
 class CheckReport(BaseModel):
@@ -34,12 +36,15 @@ class CheckReport(BaseModel):
         in_place: whether everybody already has the stage's settings.
         before: the settings that the stage would replace.
         whole: everything that is set at the target now.
+        exposure: the worst that the stage can do to customers, in words; empty where the file has no `traffic`
+            or nothing is known of it.
     """
 
     problems: list[str]
     in_place: bool = False
     before: dict[str, Any] = {}
     whole: dict[str, Any] = {}
+    exposure: str = ""
 
 
 class CheckActivities:
@@ -68,7 +73,25 @@ class CheckActivities:
             in_place=before == wanted,
             before=before,
             whole=stable.values,
+            exposure=await self._exposure(request),
         )
+
+    async def _exposure(self, request: CheckRequest) -> str:
+        """Say how many bad user-minutes the stage can cause; a request counts as one user."""
+        traffic, pace = request.scoring.traffic, request.pace
+        if traffic is None or pace is None:
+            return ""
+        query = resolve(traffic, side=request.scoring.control_label, window=request.window)
+        try:
+            requests_per_second = await self._metrics.instant(query, at=datetime.now(UTC))
+        except HoldfastError:
+            return ""
+        if requests_per_second is None:
+            return ""
+        users_per_minute = round(60 * requests_per_second, 1)
+        return planned(
+            request.stage.shares_percent, users_per_minute, pace_detection(request.scoring, pace)
+        ).briefly
 
     async def _read(self, request: CheckRequest) -> tuple[TargetState, TargetState, TargetState]:
         kind = request.stage.change.kind
@@ -93,6 +116,18 @@ class CheckActivities:
                 except HoldfastError as error:
                     return [*problems, str(error)]
         return problems
+
+
+def pace_detection(scoring: Scoring, pace: Pace) -> Detection:
+    """Say how quickly a bad share is undone, at the latest: a silent one may take longer than a bad one."""
+    seed = scoring.model == "weighted-seed"
+    return Detection(
+        settle=pace.settle,
+        interval=pace.interval,
+        bad_in_a_row=1 if seed else scoring.hysteresis.of,
+        silent_in_a_row=scoring.no_data_patience if seed else scoring.attribution.silent_minutes,
+        reaction=pace.interval,
+    )
 
 
 def _unknown_settings(wanted: dict[str, Any], stable: TargetState) -> list[str]:

@@ -3,6 +3,7 @@
 import asyncio
 import time
 from collections import defaultdict
+from collections.abc import Callable
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -16,6 +17,7 @@ from holdfast.domain.errors import (
 )
 from holdfast.domain.journal import TargetState
 from holdfast.domain.view import MessageRef, RunView
+from holdfast.ports.metrics import Labelled, LabelledSeries
 
 
 class Target:
@@ -84,6 +86,7 @@ class Metrics:
         self.down: set[str] = set()
         self.wrong: set[str] = set()  # endpoints whose queries the backend refuses
         self.asked: defaultdict[str, int] = defaultdict(int)
+        self.vectors: dict[str, list[Labelled]] = {}  # by the whole query
 
     async def instant(self, query: str, *, at: datetime) -> float | None:
         endpoint, metric, side = query.split(":")
@@ -96,11 +99,81 @@ class Metrics:
         self._up(endpoint)
         return [0.9, 1.1] * 10
 
+    async def points(
+        self, query: str, *, start: datetime, end: datetime, step: timedelta
+    ) -> list[tuple[datetime, float]]:
+        values = await self.series(query, start=start, end=end, step=step)
+        return [(end - ago * step, value) for ago, value in zip(range(19, -1, -1), values, strict=True)]
+
+    async def vector(self, query: str, *, at: datetime) -> list[Labelled]:
+        self._up(query.split(":", maxsplit=1)[0])
+        return self.vectors.get(query, [])
+
+    async def matrix(
+        self, query: str, *, start: datetime, end: datetime, step: timedelta
+    ) -> list[LabelledSeries]:
+        found = await self.vector(query, at=end)
+        return [LabelledSeries(one.labels, [] if one.value is None else [one.value] * 20) for one in found]
+
     def _up(self, endpoint: str) -> None:
         if endpoint in self.down:
             raise MetricsUnavailable("the metrics backend does not answer")
         if endpoint in self.wrong:
             raise InvalidInput("the query gives two series; aggregate it with sum by ()")
+
+
+Answers = dict[str, float | None]
+
+
+class MemoryMetrics:
+    """A `MetricsSource` in memory; `now` gives the numbers, or the error, of the seconds after `start`.
+
+    Args:
+        now: by the whole query.
+        vectors: likewise, at any time; the error of `now` is theirs, too.
+    """
+
+    def __init__(
+        self,
+        start: datetime,
+        now: Callable[[float], Answers | Exception],
+        vectors: dict[str, list[Labelled]] | None = None,
+    ) -> None:
+        self._start = start
+        self._now = now
+        self._vectors = vectors or {}
+        self.asked: list[tuple[str, float]] = []
+
+    async def instant(self, query: str, *, at: datetime) -> float | None:
+        return self._answers(query, at).get(query)
+
+    async def vector(self, query: str, *, at: datetime) -> list[Labelled]:
+        self._answers(query, at)
+        return self._vectors.get(query, [])
+
+    async def points(
+        self, query: str, *, start: datetime, end: datetime, step: timedelta
+    ) -> list[tuple[datetime, float]]:
+        times = [start + n * step for n in range((end - start) // step + 1)]
+        values = [(at, await self.instant(query, at=at)) for at in times]
+        return [(at, value) for at, value in values if value is not None]
+
+    async def series(self, query: str, *, start: datetime, end: datetime, step: timedelta) -> list[float]:
+        return [value for _, value in await self.points(query, start=start, end=end, step=step)]
+
+    async def matrix(
+        self, query: str, *, start: datetime, end: datetime, step: timedelta
+    ) -> list[LabelledSeries]:
+        found = await self.vector(query, at=end)
+        return [LabelledSeries(one.labels, [] if one.value is None else [one.value]) for one in found]
+
+    def _answers(self, query: str, at: datetime) -> Answers:
+        seconds = (at - self._start).total_seconds()
+        self.asked.append((query, seconds))
+        answers = self._now(seconds)
+        if isinstance(answers, Exception):
+            raise answers
+        return answers
 
 
 class ChatRoom:

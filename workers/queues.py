@@ -17,6 +17,7 @@ from activities.watching import WatchActivities
 from holdfast.ports.changes import ChangeProvider
 from holdfast.ports.chat import Chat
 from holdfast.ports.metrics import MetricsSource
+from holdfast.ports.verdicts import VerdictLog
 from holdfast.runbook.library import RunbookLibrary
 from workers.registry import WORKFLOWS, workflow_parts
 from workflows.options import CHAT_QUEUE, RECORD_QUEUE, RUNBOOK_QUEUE, WATCH_QUEUE
@@ -40,10 +41,14 @@ def run_workers(
     providers: Mapping[str, ChangeProvider],
     metrics: MetricsSource,
     signing: SigningActivities,
+    verdicts: Callable[[], VerdictLog | None] = lambda: None,
 ) -> list[Worker]:
-    """Build the workers that drive runs, change targets and watch them."""
+    """Build the workers that drive runs, change targets and watch them.
+
+    `verdicts` gives the log of verdicts as soon as the database is open.
+    """
     changes = ChangeActivities(providers)
-    watching = WatchActivities(metrics)
+    watching = WatchActivities(metrics, log=verdicts)
     return [
         Worker(
             client,

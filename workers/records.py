@@ -1,5 +1,6 @@
 """The part of `holdfast worker` that tells people and keeps the record; loaded when runs are served already."""
 
+from collections.abc import Callable
 from typing import NoReturn
 
 import structlog
@@ -9,6 +10,7 @@ from activities.calling import CallingActivities
 from activities.guard import Guard
 from activities.signing import RecordActivities
 from holdfast.domain.proofs import Keyring
+from holdfast.ports.verdicts import VerdictLog
 from workers import channels, storing, telegram
 from workers.queues import chat_worker, record_worker
 from workers.refusals import keep_refusals
@@ -17,9 +19,17 @@ from workers.settings import Settings
 log = structlog.get_logger()
 
 
-async def serve(settings: Settings, client: Client, keyring: Keyring, guard: Guard) -> NoReturn:
-    """Call people and keep the record until cancelled."""
+async def serve(
+    settings: Settings,
+    client: Client,
+    keyring: Keyring,
+    guard: Guard,
+    *,
+    lend: Callable[[VerdictLog], None],
+) -> NoReturn:
+    """Call people and keep the record until cancelled; `lend` is told where verdicts are kept."""
     async with storing.store(settings, keyring, patiently=True) as store:
+        lend(store.verdicts)
         calling = CallingActivities(
             channels.private(settings),
             store.notices,

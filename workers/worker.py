@@ -7,6 +7,7 @@ from importlib import import_module
 from activities.guard import Guard, install
 from activities.signing import SigningActivities
 from holdfast.adapters.temporal.history import TemporalHistory
+from holdfast.ports.verdicts import VerdictLog
 from workers import wiring
 from workers.client import connect_patiently, register_search_attributes, runtime_with_metrics
 from workers.queues import run_workers
@@ -22,6 +23,7 @@ async def run_worker(settings: Settings) -> None:
     client = await connect_patiently(settings, runtime=runtime_with_metrics(settings.metrics_port))
     await register_search_attributes(client)
     library = wiring.library(settings)
+    opened: list[VerdictLog] = []  # empty until the database answers; watches do not wait for it
     async with AsyncExitStack() as stack:
         for worker in run_workers(
             client,
@@ -33,8 +35,9 @@ async def run_worker(settings: Settings) -> None:
                 history=TemporalHistory(client),
                 file_digest=lambda name: library.rollout(name).digest,
             ),
+            verdicts=lambda: opened[0] if opened else None,
         ):
             await stack.enter_async_context(worker)
         # Loading the database's and Telegram's types takes seconds; runs need not wait for that.
         records = await asyncio.to_thread(import_module, "workers.records")
-        await records.serve(settings, client, keys, guard)
+        await records.serve(settings, client, keys, guard, lend=opened.append)

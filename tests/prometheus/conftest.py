@@ -2,7 +2,7 @@ import shutil
 import socket
 import subprocess
 import time
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Generator, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -21,7 +21,7 @@ scrape_configs:
 
 
 @contextmanager
-def _running(config: Path) -> Iterator[tuple[str, subprocess.Popen[bytes]]]:
+def _running(config: Path) -> Generator[tuple[str, subprocess.Popen[bytes]]]:
     program = shutil.which("prometheus")
     if program is None:
         pytest.fail("these tests need Prometheus: apt-get install --no-install-recommends prometheus")

@@ -1,6 +1,6 @@
 import asyncio
 import subprocess
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 
@@ -96,6 +96,50 @@ async def test_a_long_range_is_widened_to_at_most_5000_points(metrics: Prometheu
     assert points[1] - points[0] == 121
 
 
+async def test_points_come_with_their_times(metrics: PrometheusMetrics) -> None:
+    end = datetime(2026, 3, 2, 12, tzinfo=UTC)
+
+    points = await metrics.points("time()", start=end - 3 * SECOND, end=end, step=SECOND)
+
+    assert points == [(at, at.timestamp()) for at in (end - ago * SECOND for ago in (3, 2, 1, 0))]
+
+
+async def test_a_vector_has_every_series_with_its_labels(metrics: PrometheusMetrics) -> None:
+    found = await metrics.vector("sum by (side) (shop_latency_seconds)", at=now())
+
+    assert sorted((one.labels["side"], one.value) for one in found) == [("canary", 2.31), ("stable", 0.41)]
+    assert await metrics.vector("shop_nothing", at=now()) == []
+
+
+async def test_a_series_without_a_number_is_in_the_vector_without_one(metrics: PrometheusMetrics) -> None:
+    [one] = await metrics.vector("shop_ratio", at=now())
+
+    assert (one.labels["__name__"], one.value) == ("shop_ratio", None)
+
+
+async def test_a_matrix_has_the_finite_numbers_of_every_series(metrics: PrometheusMetrics) -> None:
+    query = 'sum by (side) (shop_latency_seconds) or label_replace(shop_ratio, "side", "nobody", "", "")'
+
+    found = await metrics.matrix(query, start=now() - 2 * SECOND, end=now(), step=SECOND)
+
+    numbers = {one.labels["side"]: set(one.numbers) for one in found}
+    assert numbers == {"canary": {2.31}, "stable": {0.41}, "nobody": set()}
+
+
+async def test_a_query_of_too_many_series_is_refused_with_the_remedy(metrics: PrometheusMetrics) -> None:
+    many = " or ".join(f'label_replace(vector(1), "pod", "p{n}", "", "")' for n in range(501))
+
+    with pytest.raises(InvalidInput, match=r"gives 501 series, at most 500 are taken: .*pod=.*sum by"):
+        await metrics.vector(many, at=now())
+    with pytest.raises(InvalidInput, match="gives 501 series"):
+        await metrics.matrix(many, start=now() - SECOND, end=now(), step=SECOND)
+
+
+async def test_a_vector_of_a_bare_number_is_refused(metrics: PrometheusMetrics) -> None:
+    with pytest.raises(InvalidInput, match="gives a scalar, not one number for each series"):
+        await metrics.vector("time()", at=now())
+
+
 async def test_several_series_are_refused_with_the_remedy(metrics: PrometheusMetrics) -> None:
     told = r"query 'shop_latency_seconds' gives 2 series, such as .*side=\"canary\".*: aggregate them"
 
@@ -152,13 +196,15 @@ async def test_a_killed_prometheus_is_unavailable(
             await source.instant("vector(1)", at=now())
         with pytest.raises(MetricsUnavailable):
             await source.series("vector(1)", start=now() - SECOND, end=now(), step=SECOND)
+        with pytest.raises(MetricsUnavailable):
+            await source.vector("vector(1)", at=now())
 
 
 Serve = Callable[[asyncio.StreamWriter], Awaitable[None]]
 
 
 @asynccontextmanager
-async def in_the_place_of_prometheus(serve: Serve) -> AsyncIterator[PrometheusMetrics]:
+async def in_the_place_of_prometheus(serve: Serve) -> AsyncGenerator[PrometheusMetrics]:
     async def handle(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await reader.readuntil(b"\r\n\r\n")
         try:

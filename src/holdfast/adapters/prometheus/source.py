@@ -1,6 +1,6 @@
 import asyncio
 from collections.abc import Sequence
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import TypeVar
 
 import httpx
@@ -15,6 +15,7 @@ from holdfast.adapters.prometheus.answers import (
     read_answer,
 )
 from holdfast.domain.errors import InvalidInput, MetricsUnavailable
+from holdfast.ports.metrics import MOST_SERIES, Labelled, LabelledSeries
 from holdfast.verdict.baseline import affordable_step
 
 Series = TypeVar("Series", VectorSeries, MatrixSeries)
@@ -74,19 +75,50 @@ class PrometheusMetrics:
 
         A step that would give more than 5,000 points is widened until it does not (`affordable_step`).
         """
-        step = affordable_step(end - start, step)
+        return [number for _, number in await self.points(query, start=start, end=end, step=step)]
+
+    async def points(
+        self, query: str, *, start: datetime, end: datetime, step: timedelta
+    ) -> list[tuple[datetime, float]]:
+        """Return the same with times; the step is widened likewise."""
+        only = _only(await self._range(query, start=start, end=end, step=step), query)
+        found = [(sample[0], finite(sample)) for sample in only.values] if only else []
+        return [(datetime.fromtimestamp(at, UTC), number) for at, number in found if number is not None]
+
+    async def vector(self, query: str, *, at: datetime) -> list[Labelled]:
+        """Return every series at that time; see the port for errors."""
+        form = {"query": query, "time": f"{at.timestamp():.3f}"}
+        result = await self._ask("query", form, self._instant_timeout_seconds)
+        if not isinstance(result, Vector):
+            raise InvalidInput(
+                f"query '{query}' gives a {result.result_type}, not one number for each series with its labels"
+            )
+        return [Labelled(one.metric, finite(one.value)) for one in _few(result.result, query)]
+
+    async def matrix(
+        self, query: str, *, start: datetime, end: datetime, step: timedelta
+    ) -> list[LabelledSeries]:
+        """Return every series over a range; the step is widened as in `series`, see the port for errors."""
+        found = _few(await self._range(query, start=start, end=end, step=step), query)
+        numbers = [[finite(sample) for sample in one.values] for one in found]
+        return [
+            LabelledSeries(one.metric, [number for number in its if number is not None])
+            for one, its in zip(found, numbers, strict=True)
+        ]
+
+    async def _range(
+        self, query: str, *, start: datetime, end: datetime, step: timedelta
+    ) -> list[MatrixSeries]:
         form = {
             "query": query,
             "start": f"{start.timestamp():.3f}",
             "end": f"{end.timestamp():.3f}",
-            "step": f"{step.total_seconds():.3f}",
+            "step": f"{affordable_step(end - start, step).total_seconds():.3f}",
         }
         result = await self._ask("query_range", form, self._series_timeout_seconds)
         if not isinstance(result, Matrix):
             raise MetricsUnavailable(f"{self._backend} answered a range with a {result.result_type}")
-        only = _only(result.result, query)
-        numbers = [finite(sample) for sample in only.values] if only else []
-        return [number for number in numbers if number is not None]
+        return result.result
 
     async def _ask(self, path: str, form: dict[str, str], seconds: float) -> Vector | Matrix | Single:
         try:
@@ -118,6 +150,15 @@ def _only(series: Sequence[Series], query: str) -> Series | None:
             f"{_labels(series[1])}: aggregate them into one, for example with sum(…) or max(…)"
         )
     return series[0] if series else None
+
+
+def _few(series: list[Series], query: str) -> list[Series]:
+    if len(series) > MOST_SERIES:
+        raise InvalidInput(
+            f"query '{query}' gives {len(series)} series, at most {MOST_SERIES} are taken: such as "
+            f"{_labels(series[0])}; aggregate them with sum by (…) or choose fewer by label"
+        )
+    return series
 
 
 def _labels(series: VectorSeries | MatrixSeries) -> str:

@@ -1,4 +1,4 @@
-"""The database of what outlives runs: audit log, authenticator secrets, intents, delegations, notices."""
+"""The database of what outlives runs: audit log, authenticators, intents, delegations, notices, verdicts."""
 
 from holdfast.adapters.sql_store.audit import SqlAuditLog
 from holdfast.adapters.sql_store.database import Database
@@ -7,11 +7,13 @@ from holdfast.adapters.sql_store.intents import SqlIntents
 from holdfast.adapters.sql_store.migrating import upgrade
 from holdfast.adapters.sql_store.notices import SqlNoticeBook
 from holdfast.adapters.sql_store.second_factor import SqlSecondFactor
+from holdfast.adapters.sql_store.verdicts import SqlVerdicts
 from holdfast.domain.proofs import Keyring
 from holdfast.ports.audit import AuditLog
 from holdfast.ports.delegations import StandingDelegations
 from holdfast.ports.identity import Intents, SecondFactor
 from holdfast.ports.notices import NoticeBook
+from holdfast.ports.verdicts import VerdictLog
 
 __all__ = ["SqlStore"]
 
@@ -35,6 +37,7 @@ class SqlStore:
         self.intents: Intents = SqlIntents(self._database)
         self.delegations: StandingDelegations = SqlDelegations(self._database)
         self.notices: NoticeBook = SqlNoticeBook(self._database)
+        self.verdicts: VerdictLog = SqlVerdicts(self._database)
 
     async def migrate(self) -> None:
         """Create the tables, or bring them up to date; any number of processes may do so at once.

@@ -34,6 +34,7 @@ class Lock(IntEnum):
     MIGRATION = 1
     AUDIT = 2
     DELEGATIONS = 3
+    VERDICTS = 4
 
 
 class Database:

@@ -5,6 +5,7 @@ from typing import Any
 
 from sqlalchemy import (
     BigInteger,
+    Boolean,
     Column,
     DateTime,
     Dialect,
@@ -105,4 +106,47 @@ notices = Table(
     Column("message", Text),  # JSON
     Column("at", Moment, nullable=False),
     Index("notices_of_gate", "run", "gate"),
+)
+
+judged_shares = Table(
+    "judged_shares",
+    metadata,
+    Column("run", Text, primary_key=True),
+    Column("stage", Text, primary_key=True),
+    Column("share_percent", Integer, primary_key=True, autoincrement=False),
+    Column("model", Text, primary_key=True),
+    Column("runbook", Text, nullable=False),
+    Column("service", Text, nullable=False),
+    Column("deciding", Boolean, nullable=False),
+    Column("watch_started_at", Moment, nullable=False),
+    Column("newest_at", Moment, nullable=False),  # of its verdicts
+    Column("newest_outcome", Text, nullable=False),
+    Column("first_stop_at", Moment),
+    Column("first_rollback_at", Moment),
+    Index("judged_shares_newest", "newest_at"),
+)
+
+verdict_changes = Table(
+    "verdict_changes",
+    metadata,
+    Column("run", Text, primary_key=True),
+    Column("stage", Text, primary_key=True),
+    Column("share_percent", Integer, primary_key=True, autoincrement=False),
+    Column("model", Text, primary_key=True),
+    Column("at", Moment, primary_key=True),
+    Column("outcome", Text, nullable=False),  # holds until the next row of this share and model
+    Column("risk_percent", Integer, nullable=False),
+    Column("reason", Text, nullable=False),
+)
+
+release_labels = Table(
+    "release_labels",
+    metadata,
+    Column("run", Text, primary_key=True),
+    Column("stage", Text, primary_key=True),
+    Column("label", Text, nullable=False),
+    Column("fault", Text, nullable=False),
+    Column("why", Text, nullable=False),
+    Column("person", Text, nullable=False),
+    Column("at", Moment, nullable=False),
 )

@@ -12,7 +12,7 @@ from holdfast.domain.signoff import Lapse, Slot
 from tests.bot.conftest import World
 from tests.bot.fakes import KEYRING, RUN, a_view, an_open_gate, in_days
 from tests.telegram.standin import LENA, OLGA, PAVEL
-from tests.telegram.views import NOW
+from tests.telegram.views import NOW, a_measured_line, a_measured_verdict
 
 GATE = "2-crm-pool-pause-1"
 
@@ -267,6 +267,25 @@ async def test_gate_shows_everything_that_an_answer_rests_on(world: World) -> No
     assert "keep_alive" not in text
     labels = [[b["text"] for b in row] for row in message["reply_markup"]["inline_keyboard"]]
     assert labels == [["Continue", "Roll back"], ["Code for UI / CLI"]]
+
+
+async def test_gate_shows_numbers_with_units_and_where_their_queries_are(world: World) -> None:
+    silent = a_measured_line(
+        "errors", value="–", baseline="–", used="–", level="canary silent", compared_with="", base=None
+    )
+    verdict = a_measured_verdict(a_measured_line(), silent)
+    world.runs.add(a_view(gate=a_long_gate(), verdict=verdict))
+    async with world.bot():
+        message = await world.ask(PAVEL, f"/gate {GATE}", "Keep going to 25 %")
+    for part in (
+        "Canary vs control now; rests on 412 requests of the canary, 7900 of the control.",
+        "Risk: goes on up to 0.50, rolls back above 1.50.",
+        "🔗 checkout → payment: 38 % of the canary's calls fail",
+        "🔴 latency_p95: used 927 %\n   2.31 s vs 0.41 s (control now)",
+        "⚪ errors: canary silent\n   –",
+        f"🔎 The query behind each number: holdfast verdict explain {RUN}",
+    ):
+        assert part in message["text"]
 
 
 async def test_gate_without_anything_open_tells_the_last_outcome(world: World) -> None:

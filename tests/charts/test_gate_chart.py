@@ -9,7 +9,7 @@ from matplotlib.image import imread
 from holdfast.adapters.charts import gate_chart
 from holdfast.domain.evidence import Evidence
 from holdfast.domain.view import MetricLine, RunView
-from tests.telegram.views import NOW, a_view, an_open_gate
+from tests.telegram.views import NOW, a_measured_line, a_measured_verdict, a_view, an_open_gate
 
 RED, YELLOW, GREEN = (0xD5, 0x5E, 0x00), (0xE6, 0x9F, 0x00), (0x00, 0x9E, 0x73)
 
@@ -66,6 +66,12 @@ def test_what_is_not_allowed_at_all_fills_its_bar() -> None:
     assert abs(amount(gate_chart(with_lines(a_line("red", used="none allowed"))), RED) - full) <= 5
 
 
+def test_a_metric_that_is_not_measured_against_an_allowance_has_no_bar_but_its_level() -> None:
+    judged = a_line("red", used="–")
+    assert amount(gate_chart(with_lines(judged)), RED) < 1000
+    assert gate_chart(with_lines(judged)) != gate_chart(with_lines(a_line("red", used="none allowed")))
+
+
 def test_a_metric_without_a_level_has_no_bar_but_a_sign() -> None:
     silent = gate_chart(with_lines(a_line("canary silent", used="–", used_percent=90.0)))
     assert [amount(silent, colour) for colour in (RED, YELLOW, GREEN)] == [0, 0, 0]
@@ -103,3 +109,24 @@ def test_two_threads_draw_without_disturbing_each_other() -> None:
     for thread in threads:
         thread.join()
     assert drawn == [alone] * 4
+
+
+def test_what_the_numbers_rest_on_and_are_compared_with_is_told() -> None:
+    pictures = [
+        gate_chart(a_view(verdict=verdict))
+        for verdict in (
+            a_measured_verdict(),
+            a_measured_verdict(rests_on=""),
+            a_measured_verdict(edges=[]),
+            a_measured_verdict(warming=True),
+            a_measured_verdict(continue_up_to_percent=None),
+            a_measured_verdict(a_measured_line(compared_with="baseline")),
+        )
+    ]
+    assert len(set(pictures)) == len(pictures)
+
+
+def test_the_worst_metric_stays_where_findings_take_its_room() -> None:
+    lines = [a_measured_line(level="green", used_percent=0)] * 9
+    crowded = a_measured_verdict(*lines, a_measured_line())
+    assert amount(gate_chart(a_view(verdict=crowded)), RED) > 1000

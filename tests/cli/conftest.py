@@ -16,6 +16,11 @@ import pytest
 
 from holdfast.apps.cli import CliDeps, main
 from holdfast.apps.cli.records import RecordDeps
+from holdfast.apps.cli.verdict_backtest import BacktestDeps
+from holdfast.apps.cli.verdict_compare import CompareDeps
+from holdfast.apps.cli.verdict_correlate import CorrelateDeps
+from holdfast.apps.cli.verdict_explain import ExplainDeps
+from holdfast.apps.cli.verdicts import VerdictDeps
 from holdfast.domain import gates, standing
 from holdfast.domain.decisions import (
     Answer,
@@ -64,6 +69,12 @@ def not_asked_for() -> NoReturn:
 
 
 NO_RECORDS = RecordDeps(audit=not_asked_for, second_factor=not_asked_for, people=not_asked_for)
+NO_VERDICTS = VerdictDeps(
+    explain=ExplainDeps(run_control=not_asked_for, draw=not_asked_for, release_verdict=not_asked_for),
+    backtest=BacktestDeps(read=not_asked_for, series=not_asked_for, library=not_asked_for, draw=not_asked_for),
+    compare=CompareDeps(log=not_asked_for, draw=not_asked_for, people=not_asked_for),
+    correlate=CorrelateDeps(series=not_asked_for, library=not_asked_for, draw=not_asked_for),
+)
 
 
 def open_gate(*, since: datetime = NOW, people: People = PEOPLE, **policy: Any) -> Gate:
@@ -284,6 +295,7 @@ def holdfast(library, runs, served, capsys, monkeypatch) -> Callable[..., Told]:
             start_bot=lambda: served.append("bot"),
             start_web=lambda: served.append("web"),
             records=NO_RECORDS,
+            verdicts=NO_VERDICTS,
         )
         with pytest.raises(SystemExit) as ended:
             main(deps, tokens)

@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 
 from holdfast.apps.cli import CliDeps, build_app, main
-from tests.cli.conftest import NO_RECORDS
+from tests.cli.conftest import NO_RECORDS, NO_VERDICTS
 
 ROOT = Path(__file__).resolve().parents[2]
 COMMANDS = [
@@ -64,6 +64,7 @@ def broken_deps() -> CliDeps:
         start_bot=lambda: None,
         start_web=lambda: None,
         records=NO_RECORDS,
+        verdicts=NO_VERDICTS,
     )
 
 

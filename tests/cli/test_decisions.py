@@ -326,13 +326,14 @@ AT_A_TERMINAL = """
 import sys
 from contextlib import asynccontextmanager
 from holdfast.apps.cli import CliDeps, main
-from tests.cli.conftest import MemoryRuns, waiting_run
+from tests.cli.conftest import NO_VERDICTS, MemoryRuns, waiting_run
 
 @asynccontextmanager
 async def run_control():
     yield MemoryRuns({"rollout-aaaaaaaa": waiting_run()})
 
-main(CliDeps(None, run_control, str, None, None, None, None), ["approve", "rollout-aaaaaaaa", "--as", "boris"])
+deps = CliDeps(None, run_control, str, None, None, None, None, NO_VERDICTS)
+main(deps, ["approve", "rollout-aaaaaaaa", "--as", "boris"])
 """
 
 

@@ -6,6 +6,7 @@ import pytest
 from holdfast.domain.decisions import CodeRequest
 from holdfast.domain.view import LogLine, MetricLine, RunState, VerdictView
 from tests.cli.conftest import EVIDENCE, RUN
+from tests.telegram.views import a_measured_verdict
 
 CODE = (
     '{"gate": "1-bot-rate-limit", "decision": "approve", "by": "boris", "code": "AAAA", '
@@ -171,6 +172,17 @@ def test_a_verdict_is_shown_with_its_numbers(holdfast, runs):
 
     assert "Verdict: rollback, risk 1.6 at 5 %" in told.out
     assert re.search(r"error_rate\W+0\.40\W+0\.10\W+600 %\W+red", told.out)
+
+
+def test_a_verdict_names_what_it_is_compared_with_and_where_its_queries_are(holdfast, runs):
+    runs.views[RUN].verdict = a_measured_verdict()
+
+    told = holdfast("show", RUN).out
+
+    assert re.search(r"latency_p95\W+2\.31 s\W+0\.41 s \(control now\)\W+927 %\W+red", told)
+    assert "This rests on 412 requests of the canary, 7900 of the control." in told
+    assert "Call edge: checkout → payment: 38 %" in told
+    assert f"Each number with its query: holdfast verdict explain {RUN}" in told
 
 
 def test_brackets_in_texts_are_shown_as_they_are(holdfast, runs):

@@ -8,6 +8,7 @@ from holdfast.domain.evidence import Evidence
 from holdfast.domain.gates import Gate
 from holdfast.domain.signoff import Lapse, Slot
 from holdfast.domain.view import LogLine, RunState, RunView
+from tests.telegram.views import a_measured_verdict
 
 NOW = datetime(2026, 11, 21, 3, 0, tzinfo=UTC)
 
@@ -94,3 +95,15 @@ def test_the_ways_to_answer_are_named() -> None:
     assert steps == sorted(steps)
     assert "`holdfast gate approve rollout-1 --as NAME`" in page
     assert "More time (boris): update `extend`" in page
+
+
+def test_a_verdict_names_what_its_numbers_are_compared_with_and_what_they_rest_on() -> None:
+    page = details(an_asking_view().model_copy(update={"verdict": a_measured_verdict(), "baseline": "7 d"}))
+    for line in (
+        "| latency_p95 | 2.31 s | 0.41 s (control now) | 927 % | red |",
+        "- This rests on 412 requests of the canary, 7900 of the control.",
+        "- **Call edge**: checkout → payment: 38 % of the canary's calls fail, 1.2 % of the control's",
+        "- Risk: goes on up to 0.50, rolls back above 1.50.",
+        "- Each number with its query: `holdfast verdict explain rollout-1`",
+    ):
+        assert line in page.splitlines()

@@ -14,7 +14,16 @@ from holdfast.domain.journal import Effect, EntryStatus, JournalEntry
 from holdfast.domain.signoff import Lapse, Slot
 from holdfast.domain.view import LogLine, MetricLine, RunState, RunView, StageState, StageView, VerdictView
 from tests.telegram.reading import read
-from tests.telegram.views import NOW, a_closed_gate, a_long_gate, a_view, an_entry, an_open_gate
+from tests.telegram.views import (
+    NOW,
+    a_closed_gate,
+    a_long_gate,
+    a_measured_line,
+    a_measured_verdict,
+    a_view,
+    an_entry,
+    an_open_gate,
+)
 
 
 def test_what_is_asked_and_what_follows_stands_before_the_numbers() -> None:
@@ -52,6 +61,61 @@ def test_a_table_too_wide_for_a_phone_puts_the_numbers_below_the_name() -> None:
     assert view.verdict
     view.verdict.lines[1].metric = "crm_answer_time_p95_seconds"
     assert "🔴 crm_answer_time_p95_seconds\n    2.91  1.20 131 %" in render(view).plain
+
+
+def table_of(verdict: VerdictView) -> list[str]:
+    table = re.search(r"<pre>(.*)</pre>", render(a_view(verdict=verdict)).html, re.DOTALL)
+    assert table
+    return table[1].splitlines()
+
+
+def test_a_table_names_what_all_its_numbers_are_compared_with() -> None:
+    calm = a_measured_line("cpu", value="9 %", baseline="8 %", used="1 %", level="green")
+    assert table_of(a_measured_verdict(a_measured_line("latency"), calm)) == [
+        "📏 metric  canary control  used",
+        "🔴 latency 2.31 s  0.41 s 927 %",
+        "🟢 cpu        9 %     8 %   1 %",
+    ]
+
+
+def test_numbers_that_are_compared_with_different_things_each_say_with_what() -> None:
+    volume = a_measured_line(
+        "message_volume", value="10.2 /s", baseline="12 /s", used="75 %", compared_with="past weeks, same hour"
+    )
+    silent = a_measured_line("errors", value="–", used="–", level="canary silent", compared_with="")
+    assert table_of(a_measured_verdict(volume, a_measured_line(), silent)) == [
+        "🔴 message_volume: 75 % used",
+        "   10.2 /s vs 12 /s (same hour)",
+        "🔴 latency_p95: 927 % used",
+        "   2.31 s vs 0.41 s (control now)",
+        "⚪ errors: canary silent",
+        "   –",
+    ]
+
+
+def test_the_mean_of_the_control_is_called_control_and_a_level_stands_where_nothing_is_used_up() -> None:
+    mean = "control, mean of 12 verdicts"
+    judged = a_measured_line("database_answer_time", used="–", compared_with=mean)
+    assert table_of(a_measured_verdict(judged, a_measured_line())) == [
+        "🔴 database_answer_time: red",
+        "   2.31 s vs 0.41 s (control)",
+        "🔴 latency_p95: 927 % used",
+        "   2.31 s vs 0.41 s (control now)",
+    ]
+
+
+def test_a_verdict_says_what_it_rests_on_and_what_is_held_against_the_canary() -> None:
+    lines = render(a_view(verdict=a_measured_verdict(warming=True))).plain.splitlines()
+    first = lines.index("📊 03:12:40 at 5 %: pause (too early to judge), risk 0.60")
+    assert lines[first + 2 : first + 4] == [
+        "🔗 checkout → payment: 38 % of the canary's calls fail, 1.2 % of the control's",
+        "Canary vs control now; rests on 412 requests of the canary, 7900 of the control.",
+    ]
+
+
+def test_call_edges_that_have_no_room_are_counted() -> None:
+    plain = render(a_view(verdict=a_measured_verdict(edges=[f"edge {n}" for n in range(5)]))).plain
+    assert "🔗 edge 2\n🔗 … and 2 more call edges" in plain
 
 
 def test_only_the_four_newest_events_are_shown_newest_first() -> None:
@@ -255,8 +319,20 @@ verdicts = st.builds(
     reason=texts,
     share_percent=st.integers(0, 100),
     lines=st.lists(
-        st.builds(MetricLine, metric=texts, value=texts, baseline=texts, used=texts, level=texts), max_size=30
+        st.builds(
+            MetricLine,
+            metric=texts,
+            value=texts,
+            baseline=texts,
+            used=texts,
+            level=texts,
+            compared_with=texts,
+        ),
+        max_size=30,
     ),
+    edges=st.lists(texts, max_size=8),
+    rests_on=texts,
+    warming=st.booleans(),
 )
 run_views = st.builds(
     RunView,

@@ -117,3 +117,46 @@ def a_view(**changes: object) -> RunView:
         ui_url="http://127.0.0.1:8233/namespaces/default/workflows/rollout-4f7qk2mz",
     )
     return view.model_copy(update=changes)
+
+
+def a_measured_line(metric: str = "latency_p95", **changes: object) -> MetricLine:
+    line = MetricLine(
+        metric=metric,
+        value="2.31 s",
+        baseline="0.41 s",
+        used="927 %",
+        level="red",
+        canary=2.31,
+        base=0.41,
+        used_percent=927,
+        unit="s",
+        compared_with="control now",
+        control=0.41,
+        past=0.39,
+        query='histogram_quantile(0.95, rate(seconds_bucket{side="canary"}[60s]))',
+        weight_percent=30,
+        allowed="up to 0.615 s",
+    )
+    return line.model_copy(update=changes)
+
+
+def a_measured_verdict(*lines: MetricLine, **changes: object) -> VerdictView:
+    """A verdict with everything that one can have."""
+    verdict = VerdictView(
+        at=NOW,
+        outcome="pause",
+        risk="0.60",
+        reason="risk 0.60 at 5 %: latency_p95 is 2.31 s, allowed up to 0.615 s",
+        share_percent=5,
+        lines=list(lines) or [a_measured_line()],
+        model="attributed",
+        edges=["checkout → payment: 38 % of the canary's calls fail, 1.2 % of the control's"],
+        canary_requests=412,
+        control_requests=7900,
+        rests_on="rests on 412 requests of the canary, 7900 of the control",
+        risk_percent=60,
+        continue_up_to_percent=50,
+        pause_up_to_percent=150,
+        settings=["Up to 0.50 the rollout continues."],
+    )
+    return verdict.model_copy(update=changes)

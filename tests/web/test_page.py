@@ -7,6 +7,7 @@ import pytest
 from holdfast.domain.decisions import Choice, Decision
 from holdfast.domain.errors import InvalidInput
 from holdfast.domain.gates import GateState, record, void
+from tests.telegram.views import a_measured_line, a_measured_verdict
 from tests.web.conftest import Visitor
 from tests.web.fakes import NOW, RUN, House, a_gate, a_view
 
@@ -33,6 +34,27 @@ async def test_the_page_shows_the_change_the_numbers_and_the_plan(house: House, 
     assert "queue_length red 410 92 131 %" in visitor.text
     assert "✅ Let the bot send faster rate_limit = 25 · promoted, 100 %" in visitor.text
     assert "stage 1 promoted to 100 %" in visitor.text
+
+
+async def test_every_number_has_its_unit_its_comparison_and_its_query(house: House, visitor: Visitor) -> None:
+    house.runs.run.verdict = a_measured_verdict(a_measured_line(query='rate(x{a="<b>"}[60s])'))
+    await visitor.open(house.link())
+    assert "latency_p95 red 2.31 s 0.41 s control now 927 %" in visitor.text
+    assert "This rests on 412 requests of the canary, 7900 of the control." in visitor.text
+    assert "checkout → payment: 38 % of the canary's calls fail" in visitor.text
+    assert "Risk 0.60 (goes on up to 0.50, rolls back above 1.50) at 5 % of the traffic" in visitor.text
+    assert "Allowed: up to 0.615 s. Control: 0.41 s. Past: 0.39 s. Weight: 30 %." in visitor.text
+    assert "<code>rate(x{a=&#34;&lt;b&gt;&#34;}[60s])</code>" in visitor.page.text
+    assert "Up to 0.50 the rollout continues." in visitor.text
+
+
+async def test_a_verdict_that_was_kept_without_its_queries_promises_none(
+    house: House, visitor: Visitor
+) -> None:
+    await visitor.open(house.link())
+    assert "Where each number comes from" not in visitor.text
+    assert "How this model judges" not in visitor.text
+    assert "compared with" not in visitor.text
 
 
 async def test_times_are_on_the_persons_own_clock(house: House, visitor: Visitor) -> None:

@@ -18,7 +18,7 @@ def details(view: RunView) -> str:
         f"## {view.state.upper()}: {view.headline}",
         *(_gate(view.gate, view.run_id) if view.gate else []),
         _plan(view),
-        *(_verdict(view.verdict, view.baseline) if view.verdict else []),
+        *(_verdict(view.verdict, view.baseline, view.run_id) if view.verdict else []),
         *_journal(view),
         *_decided(view),
         "### Timeline\n" + "\n".join(f"- {line.at:%H:%M:%S} {line.text}" for line in reversed(view.log)),
@@ -106,14 +106,24 @@ def _standing(stage: StageView) -> str:
     return f"{stage.state}, {stage.share_percent} %" if stage.share_percent else str(stage.state)
 
 
-def _verdict(verdict: VerdictView, baseline: str) -> list[str]:
-    rows = [f"| {x.metric} | {x.value} | {x.baseline} | {x.used} | {x.level} |" for x in verdict.lines]
+def _verdict(verdict: VerdictView, baseline: str, run_id: str) -> list[str]:
+    rows = [f"| {x.metric} | {x.value} | {x.comparison} | {x.used} | {x.level} |" for x in verdict.lines]
     head = (
-        f"### Newest verdict: {verdict.outcome}, risk {verdict.risk} at {verdict.share_percent} %\n"
+        f"### Newest verdict: {verdict.said}, risk {verdict.risk} at {verdict.share_percent} %\n"
         f"{verdict.reason} (taken at {verdict.at:%H:%M:%S} UTC; baseline: {baseline})"
     )
-    table = ["| metric | canary | baseline | of what is allowed | level |", "|---|---|---|---|---|", *rows]
-    return ["\n".join([head, "", *table])]
+    compared = "compared with" if any(x.compared_with for x in verdict.lines) else "baseline"
+    table = [f"| metric | canary | {compared} | of what is allowed | level |", "|---|---|---|---|---|", *rows]
+    return ["\n".join([head, "", *table]), "\n".join(f"- {line}" for line in _beside(verdict, run_id))]
+
+
+def _beside(verdict: VerdictView, run_id: str) -> Iterator[str]:
+    if verdict.rests_on:
+        yield f"This {verdict.rests_on}."
+    yield from (f"**Call edge**: {' '.join(words.split())}" for words in verdict.edges)
+    if verdict.thresholds:
+        yield f"Risk: {verdict.thresholds}."
+    yield f"Each number with its query: `holdfast verdict explain {run_id}`"
 
 
 def _journal(view: RunView) -> list[str]:

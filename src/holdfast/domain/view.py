@@ -69,11 +69,18 @@ class StageView(BaseModel):
 
 
 class MetricLine(BaseModel):
-    """One metric of the newest verdict, in words and level.
+    """One metric of the newest verdict, in words and level; what has no value was kept before it was known.
 
     Attributes:
+        baseline: what the value is compared with, whatever that is.
         canary, base, used_percent: the numbers behind `value`, `baseline` and `used`, for pictures; None where
-            there is none, and in verdicts that were kept before these were.
+            there is none.
+        unit: of all the numbers; `value`, `baseline` and `allowed` carry it already.
+        compared_with: what `baseline` is, e.g. `control now`, `past weeks, same hour`, `baseline`.
+        control, past: what the control showed at the same moment, and what was usual; None where not known.
+        query: the query behind `value`, as it was asked.
+        weight_percent: what a level of this metric weighs in the risk.
+        allowed: how far it may go, e.g. `up to 0.615 s`; empty where that is not known.
     """
 
     metric: str
@@ -84,10 +91,34 @@ class MetricLine(BaseModel):
     canary: float | None = None
     base: float | None = None
     used_percent: float | None = None
+    unit: str = ""
+    compared_with: str = ""
+    control: float | None = None
+    past: float | None = None
+    query: str = ""
+    weight_percent: int | None = None
+    allowed: str = ""
+
+    @property
+    def comparison(self) -> str:
+        """What the value is compared with, by number and name: `0.41 s (control now)`."""
+        return f"{self.baseline} ({self.compared_with})" if self.compared_with else self.baseline
 
 
 class VerdictView(BaseModel):
-    """The newest verdict, ready to show."""
+    """The newest verdict, ready to show.
+
+    Attributes:
+        model: which scoring model judged.
+        edges: what is held against the canary on its call edges, one sentence each.
+        canary_requests, control_requests: requests that the numbers rest on; None where they are not counted.
+        rests_on: the same in words; empty where they are not counted.
+        warming: inconclusive only because it is too early to judge.
+        risk_percent: 100 times the risk.
+        continue_up_to_percent, pause_up_to_percent: the edges between the verdicts, 100 is a risk of 1.0; None
+            where the model has none, or they are not known.
+        settings: the model and its settings, one sentence each.
+    """
 
     at: datetime
     outcome: str
@@ -95,6 +126,51 @@ class VerdictView(BaseModel):
     reason: str
     share_percent: int
     lines: list[MetricLine]
+    model: str = ""
+    edges: list[str] = Field(default_factory=list[str])
+    canary_requests: float | None = None
+    control_requests: float | None = None
+    rests_on: str = ""
+    warming: bool = False
+    risk_percent: int | None = None
+    continue_up_to_percent: int | None = None
+    pause_up_to_percent: int | None = None
+    settings: list[str] = Field(default_factory=list[str])
+
+    @property
+    def said(self) -> str:
+        """The outcome, and that it is too early for one where it is."""
+        return f"{self.outcome} (too early to judge)" if self.warming else self.outcome
+
+    @property
+    def compared_with(self) -> str:
+        """What all metrics are compared with; empty where they differ, or where no line says it."""
+        # A metric without a value is compared with nothing, and must not make the others look different.
+        names = {line.compared_with for line in self.lines if line.compared_with or line.base is not None}
+        return names.pop() if len(names) == 1 else ""
+
+    @property
+    def thresholds(self) -> str:
+        """The edges between the verdicts in words; empty where there are none."""
+        if self.continue_up_to_percent is None or self.pause_up_to_percent is None:
+            return ""
+        go_on, pause = self.continue_up_to_percent / 100, self.pause_up_to_percent / 100
+        return f"goes on up to {go_on:.2f}, rolls back above {pause:.2f}"
+
+    @property
+    def basis(self) -> str:
+        """One sentence on what the numbers are compared with and rest on; empty where neither is known."""
+        compared = f"canary vs {self.compared_with}" if self.compared_with else ""
+        said = "; ".join(part for part in (compared, self.rests_on) if part)
+        return f"{said[:1].upper()}{said[1:]}"
+
+
+class ExposedShare(BaseModel):
+    """Whom one share of the traffic met; both numbers in user-minutes, one request counted as one user."""
+
+    share_percent: int
+    on_canary: float = 0.0
+    bad: float = 0.0
 
 
 class LogLine(BaseModel):
@@ -113,6 +189,8 @@ class RunView(BaseModel):
         journal: what was changed, oldest first, with its state.
         log: the newest lines of the timeline.
         people: who is who in this run, to tell who may answer its gates.
+        exposed: what the canary's shares have met so far; empty where nobody counts requests.
+        exposure: the same in words.
         stable_since: when this run last changed what everybody gets; metrics from before are another system's.
     """
 
@@ -134,6 +212,8 @@ class RunView(BaseModel):
     journal: list[JournalEntry] = Field(default_factory=list[JournalEntry])
     log: list[LogLine] = Field(default_factory=list[LogLine])
     ui_url: str = ""
+    exposed: list[ExposedShare] = Field(default_factory=list[ExposedShare])
+    exposure: str = ""
     stable_since: datetime | None = None
     people: People = People()
 

@@ -6,10 +6,12 @@ from holdfast.adapters.telegram.wording import clip
 from holdfast.domain.view import MetricLine, VerdictView
 
 _LEVEL_EMOJI = {"green": "🟢", "yellow": "🟡", "red": "🔴"}
+_MOST_EDGES = 3
 _WORST_FIRST = ("red", "yellow", "", "green")
-_HEADER = ("metric", "now", "usual", "used")
+_HEADINGS = {"control now": "control"}
 _NAME_UNITS = 30
 _NUMBER_UNITS = 9
+_COMPARED_UNITS = 16
 _MARK_COLUMNS = 2
 _PHONE_COLUMNS = 36  # what fits a line of monospace on a telephone
 
@@ -18,27 +20,66 @@ def verdict_block(verdict: VerdictView | None, *, rows: int, reason_units: int) 
     """Return the lines of the verdict: what it says, why, and at most `rows` metrics, the worst first."""
     if verdict is None:
         return []
-    head = f"📊 {verdict.at:%H:%M:%S} at {verdict.share_percent} %: {verdict.outcome}, risk {verdict.risk}"
+    head = f"📊 {verdict.at:%H:%M:%S} at {verdict.share_percent} %: {verdict.said}, risk {verdict.risk}"
     lines: list[Text] = [Bold(clip(head, 120))]
     if verdict.reason:
         lines.append(Text(clip(verdict.reason, reason_units)))
+    lines += _edges(verdict.edges, most=_MOST_EDGES if rows else 1)
+    if verdict.basis:
+        lines.append(Text(clip(f"{verdict.basis}.", 160)))
     if rows and verdict.lines:
-        lines.append(_table(verdict.lines, rows))
+        lines.append(_table(verdict, rows))
     return lines
 
 
-def _table(lines: list[MetricLine], rows: int) -> Text:
-    worst_first = sorted(lines, key=lambda line: _WORST_FIRST.index(_level(line)))[:rows]
+def _edges(edges: list[str], *, most: int) -> list[Text]:
+    hidden = len(edges) - most
+    more = [Text(f"🔗 … and {hidden} more call edges")] if hidden > 0 else []
+    return [*[Text("🔗 ", clip(words, 160)) for words in edges[:most]], *more]
+
+
+def _table(verdict: VerdictView, rows: int) -> Text:
+    worst_first = sorted(verdict.lines, key=lambda line: _WORST_FIRST.index(_level(line)))[:rows]
+    marks = [_LEVEL_EMOJI.get(_level(line), "⚪") for line in worst_first]
     # Every row begins with one emoji, so that the columns stand in line however wide the font draws it.
-    marks = ["📏", *[_LEVEL_EMOJI.get(_level(line), "⚪") for line in worst_first]]
-    table = _aligned(marks, [_HEADER, *[_cells(line) for line in worst_first]])
-    hidden = len(lines) - len(worst_first)
+    table = [*_columns(verdict, ["📏", *marks], worst_first)]
+    if any(line.compared_with for line in worst_first) and not (verdict.compared_with and _fits(table)):
+        table = [row for mark, line in zip(marks, worst_first, strict=True) for row in _spelled(mark, line)]
+    hidden = len(verdict.lines) - len(worst_first)
     return Pre("\n".join([*table, f"… and {hidden} more"] if hidden else table))
+
+
+def _fits(table: list[str]) -> bool:
+    return not any("\n" in row for row in table)
+
+
+def _spelled(mark: str, line: MetricLine) -> tuple[str, str]:
+    """Say on two lines what a value is compared with: a table has no column for it."""
+    said = f"{clip(line.used, 14)} used" if "%" in line.used else clip(line.used, 14)
+    value, baseline = (clip(text, _NUMBER_UNITS) or "–" for text in (line.value, line.baseline))
+    compared = _short(line.compared_with)
+    against = f"{value} vs {baseline} ({compared})" if compared else value
+    name = f"{mark} {clip(line.metric, _NAME_UNITS)}"
+    known = _level(line) and line.used != "–"
+    return f"{name}: {said if known else clip(line.level, 14)}", f"   {against}"
+
+
+def _short(compared_with: str) -> str:
+    """Shorten what something is compared with: of `past weeks, same hour` to the hour, of the control to it."""
+    if compared_with.startswith("control,"):
+        return "control"
+    return clip(compared_with.rpartition(", ")[2], _COMPARED_UNITS)
 
 
 def _level(line: MetricLine) -> str:
     level = line.level.lower()
     return level if level in _LEVEL_EMOJI else ""
+
+
+def _columns(verdict: VerdictView, marks: list[str], lines: list[MetricLine]) -> list[str]:
+    compared = _HEADINGS.get(verdict.compared_with) or _short(verdict.compared_with)
+    header = ("metric", "canary", compared, "used") if compared else ("metric", "now", "usual", "used")
+    return _aligned(marks, [header, *[_cells(line) for line in lines]])
 
 
 def _cells(line: MetricLine) -> tuple[str, ...]:
@@ -48,7 +89,7 @@ def _cells(line: MetricLine) -> tuple[str, ...]:
 
 def _aligned(marks: list[str], rows: list[tuple[str, ...]]) -> list[str]:
     """Align the columns; where they are too wide for a phone, the numbers go below their metric's name."""
-    name_width, *widths = (max(len(row[i]) for row in rows) for i in range(len(_HEADER)))
+    name_width, *widths = (max(len(row[i]) for row in rows) for i in range(len(rows[0])))
     numbers = [
         "".join(f" {cell.rjust(width)}" for cell, width in zip(row[1:], widths, strict=True)) for row in rows
     ]

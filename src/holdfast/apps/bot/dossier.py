@@ -19,6 +19,7 @@ _LONGEST = 3900  # of the 4096 that a message takes
 _BLOCK = 900
 _MOST_METRICS = 8
 _PHONE_COLUMNS = 36
+_EXPLAIN = "🔎 The query behind each number: <code>holdfast verdict explain {run}</code>"
 
 
 def dossier(view: RunView, gate: Gate, *, person: Person, people: People, now: datetime) -> str:
@@ -31,7 +32,7 @@ def dossier(view: RunView, gate: Gate, *, person: Person, people: People, now: d
         _time(gate, person, now),
         _policy(gate, people, now),
         _diff(gate),
-        _verdict(view.verdict, person),
+        _verdict(view.verdict, person, view.run_id),
         _said(gate, person),
         _plan(view.stages),
         fill(texts.GATE_AGAIN, why=gate.again_because) if gate.again_because else "",
@@ -113,23 +114,36 @@ def _aligned(rows: list[tuple[str, str, str]]) -> list[str]:
     return [f"{n}\n  {b} → {a}" for n, b, a in cells]
 
 
-def _verdict(verdict: VerdictView | None, person: Person) -> str:
+def _verdict(verdict: VerdictView | None, person: Person, run_id: str) -> str:
     if verdict is None:
         return ""
     head = fill(
         texts.VERDICT,
-        outcome=verdict.outcome,
+        outcome=verdict.said,
         risk=verdict.risk,
         share=verdict.share_percent,
         at=shown(verdict.at, person.zone),
         reason=verdict.reason,
     )
+    table = fill(texts.VERDICT_LINES, lines=_metrics(verdict)) if verdict.lines else ""
+    return "\n".join(part for part in (head, *_beside(verdict), table, fill(_EXPLAIN, run=run_id)) if part)
+
+
+def _beside(verdict: VerdictView) -> Iterable[str]:
+    if verdict.basis:
+        yield fill("{basis}.", basis=verdict.basis)
+    if verdict.thresholds:
+        yield fill("Risk: {thresholds}.", thresholds=verdict.thresholds)
+    if verdict.edges:
+        yield first_lines([fill("🔗 {words}", words=words) for words in verdict.edges], length=_BLOCK)
+
+
+def _metrics(verdict: VerdictView) -> str:
     worst = sorted(verdict.lines, key=lambda line: _WORST_FIRST.index(_level(line)))
     lines = [_metric(line) for line in worst[:_MOST_METRICS]]
     if hidden := len(worst) - len(lines):
         lines.append(f"… and {hidden} more")
-    table = first_lines(lines, length=_BLOCK)
-    return f"{head}\n{fill(texts.VERDICT_LINES, lines=table)}" if table else head
+    return first_lines(lines, length=_BLOCK)
 
 
 def _level(line: MetricLine) -> str:
@@ -139,7 +153,11 @@ def _level(line: MetricLine) -> str:
 
 def _metric(line: MetricLine) -> str:
     mark = _LEVELS.get(_level(line), "⚪")
-    return f"{mark} {line.metric}\n   {line.value}, usual {line.baseline}, used {line.used}"
+    if not line.compared_with and line.baseline != "–":  # kept before it was known what this is
+        return f"{mark} {line.metric}\n   {line.value}, usual {line.baseline}, used {line.used}"
+    against = f" vs {line.comparison}" if line.compared_with else ""
+    used = f"used {line.used}" if _level(line) and line.used != "–" else line.level
+    return f"{mark} {line.metric}: {used}\n   {line.value}{against}"
 
 
 def _said(gate: Gate, person: Person) -> str:

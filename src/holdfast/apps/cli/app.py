@@ -10,6 +10,7 @@ from holdfast.apps.cli.files import FileCommands
 from holdfast.apps.cli.gates import GateCommands
 from holdfast.apps.cli.records import RecordCommands, add_records
 from holdfast.apps.cli.runs import RunCommands
+from holdfast.apps.cli.verdicts import add_verdicts
 
 _HELP = """\
 Holdfast runs incident runbooks that hold: reviewed YAML files, staged, signed off, undone by journal.
@@ -23,6 +24,7 @@ Examples:
   holdfast show rollout-4f7qk2mz                 what is asked, on what numbers
   holdfast gate list --as boris                  what waits for me
   holdfast approve rollout-4f7qk2mz --as boris   answer the open gate
+  holdfast verdict explain rollout-4f7qk2mz      why the newest verdict is what it is
   holdfast validate --all                        before a runbook is reviewed
 
 Exit codes:
@@ -91,6 +93,7 @@ def build_app(deps: CliDeps) -> App:
     _add_runs(app, RunCommands(deps))
     _add_gates(app, GateCommands(deps), DecisionCommands(deps))
     _add_files(app, FileCommands(deps))
+    add_verdicts(app, deps.verdicts)
     add_records(app, RecordCommands(deps.records))
     _add_roles(app, deps)
     return app

@@ -3,6 +3,7 @@ from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 
 from holdfast.apps.cli.records import RecordDeps
+from holdfast.apps.cli.verdicts import VerdictDeps
 from holdfast.ports.runs import RunControl
 from holdfast.runbook.library import RunbookLibrary
 
@@ -17,6 +18,7 @@ class CliDeps:
         ui_url: where a person looks at a run, by run id.
         start_worker, start_bot, start_web: serve until told to stop.
         records: the audit log and the authenticator apps.
+        verdicts: past and present verdicts.
         default_pace: the pace of runs that are started without naming one.
     """
 
@@ -27,4 +29,5 @@ class CliDeps:
     start_bot: Callable[[], None]
     start_web: Callable[[], None]
     records: RecordDeps
+    verdicts: VerdictDeps
     default_pace: str = "default"

@@ -62,7 +62,7 @@ class GateCommands:
         if changes is not None:
             out.show(changes)
         if view.verdict is not None:
-            for part in verdict(view.verdict, view.baseline):
+            for part in verdict(view.verdict, view.baseline, view.run_id):
                 out.show(part)
         if shown.state is GateState.OPEN:
             out.say(f"\n{how_to_answer(shown, run)}")

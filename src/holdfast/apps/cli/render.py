@@ -14,7 +14,7 @@ from holdfast.domain.journal import JournalEntry
 from holdfast.domain.view import RunView, StageView, VerdictView
 from holdfast.ports.runs import RunLine
 
-_LEVEL_STYLES = {"green": "green", "yellow": "yellow", "red": "bold red"}
+LEVEL_STYLES = {"green": "green", "yellow": "yellow", "red": "bold red"}
 
 
 def run_list(runs: Iterable[RunLine]) -> Table:
@@ -40,7 +40,7 @@ def _parts(view: RunView) -> Iterator[RenderableType]:
         yield Text(how_to_answer(view.gate, view.run_id))
     yield table(("stage", "change", "state"), map(_stage, view.stages), title="Plan")
     if view.verdict:
-        yield from verdict(view.verdict, view.baseline)
+        yield from verdict(view.verdict, view.baseline, view.run_id)
     if view.journal:
         yield table(("changed", "state", "note"), map(_entry, view.journal), title="Journal")
     if view.closed_gates:
@@ -66,12 +66,18 @@ def _entry(entry: JournalEntry) -> tuple[str, str, str]:
     return entry.effect.title, entry.status, entry.note
 
 
-def verdict(newest: VerdictView, baseline: str) -> Iterator[RenderableType]:
-    """Show a verdict with its numbers."""
+def verdict(newest: VerdictView, baseline: str, run_id: str = "") -> Iterator[RenderableType]:
+    """Show a verdict with its numbers; with a run's id also where to find what is behind them."""
     rows = (
-        (x.metric, x.value, x.baseline, x.used, Text(x.level, style=_LEVEL_STYLES.get(x.level, "")))
+        (x.metric, x.value, x.comparison, x.used, Text(x.level, style=LEVEL_STYLES.get(x.level, "")))
         for x in newest.lines
     )
-    title = f"Verdict: {newest.outcome}, risk {newest.risk} at {newest.share_percent} %"
-    yield table(("metric", "canary", "baseline", "of what is allowed", "level"), rows, title=title)
+    title = f"Verdict: {newest.said}, risk {newest.risk} at {newest.share_percent} %"
+    compared = "compared with" if any(x.compared_with for x in newest.lines) else "baseline"
+    yield table(("metric", "canary", compared, "of what is allowed", "level"), rows, title=title)
     yield Text(f"{newest.reason} (taken at {newest.at:%H:%M:%S} UTC; baseline: {baseline})")
+    if newest.rests_on:
+        yield Text(f"This {newest.rests_on}.")
+    yield from (Text(f"Call edge: {words}") for words in newest.edges)
+    if run_id:
+        yield Text(f"Each number with its query: holdfast verdict explain {run_id}")

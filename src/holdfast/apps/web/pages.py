@@ -20,6 +20,7 @@ from holdfast.domain.gates import Gate, who_said
 from holdfast.domain.links import LinkClaim
 from holdfast.domain.people import Person
 from holdfast.domain.view import RunView
+from holdfast.verdict.words import measured
 
 _HERE: Final = Path(__file__).parent
 _NO_APP: Final = (
@@ -127,6 +128,6 @@ class Pages:
 
     def _page(self, template: str, status: int, **shown: Any) -> HTMLResponse:
         html = self._templates.get_template(template).render(
-            **shown, moment=moment, clock=clock, who_said=who_said, progress=progress
+            **shown, moment=moment, clock=clock, who_said=who_said, progress=progress, measured=measured
         )
         return HTMLResponse(html, status_code=status)

@@ -22,6 +22,7 @@ SICK = {
     "crm_keep_alive_s": 60.0,
     "escalation_order": "fifo",
     "order_value_source": "ticket",
+    "crm_write_leads": True,
 }
 FIX_BOT = {"bot_rate_limit_per_s": 25.0}
 FIX_POOL = {"crm_pool_size": 4, "crm_keep_alive_s": 1.0}

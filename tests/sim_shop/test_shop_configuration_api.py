@@ -1,6 +1,7 @@
 """`/config` as a change provider sees it: versions, refusals that explain themselves, a trail, and shares."""
 
 import asyncio
+import json
 import subprocess
 import sys
 from collections.abc import AsyncIterator
@@ -17,6 +18,7 @@ FIELDS = {
     "crm_keep_alive_s",
     "escalation_order",
     "order_value_source",
+    "crm_write_leads",
 }
 QUESTION = {"customer": 1, "question": "Where is my order?"}
 PODS = 20
@@ -126,6 +128,8 @@ async def test_of_many_writers_with_the_same_version_one_wins(shop):
         ({"crm_keep_alive_s": float("nan")}, "crm_keep_alive_s", "seconds from 0 to 3600"),
         ({"escalation_order": "lifo"}, "escalation_order", "fifo or tier_value"),
         ({"order_value_source": None}, "order_value_source", "ticket or crm_each_time"),
+        ({"crm_write_leads": "false"}, "crm_write_leads", "true or false"),
+        ({"crm_write_leads": 0}, "crm_write_leads", "true or false"),
     ],
 )
 async def test_settings_that_cannot_be_are_refused_by_field_with_a_remedy(shop, change, field, remedy):
@@ -224,6 +228,23 @@ async def test_configuration_and_log_survive_kill_9(tmp_path):
         assert await shop.total("shop_pods", side="canary") == 5
         status, after = await put(shop, "share", percent=0, expected_version=before["version"])
         assert (status, after["version"]) == (200, before["version"] + 1)
+
+
+async def test_a_file_of_a_shop_that_knew_fewer_settings_keeps_those_and_gets_the_defaults_of_the_others(
+    tmp_path,
+):
+    path = tmp_path / "shop.json"
+    async with running("shop", "--state", path) as shop:
+        stable = {**(await config(shop))["stable"], "crm_pool_size": 4}
+        await put(shop, "stable", settings=stable)
+        before = await config(shop)
+    saved = json.loads(path.read_text())
+    for side in ("stable", "canary"):
+        del saved["state"][side]["crm_write_leads"]
+    path.write_text(json.dumps(saved))
+
+    async with running("shop", "--state", path) as shop:
+        assert await config(shop) == before
 
 
 async def test_a_state_file_that_is_none_is_explained_and_left_alone(tmp_path):

@@ -19,6 +19,7 @@ _QUESTIONS = (
     "The device arrived damaged, how do I claim the warranty for a company?",
     "I want to reset the password of a colleague and add another one to the account.",
 )
+_MISTAKEN_PART = 0.03
 _PATIENCE_SHAPE = 12.0  # of a gamma spread: a coefficient of variation of 0.29, hardly anybody below a second
 
 
@@ -39,7 +40,7 @@ class Visit:
 
 
 class People:
-    """Draws visits.
+    """Draws visits; a few in a hundred make a mistake, mostly a number that is nobody's.
 
     Args:
         patience_seconds: mean patience.
@@ -53,9 +54,11 @@ class People:
     def next_visit(self) -> Visit:
         """Draw who comes next."""
         kind = self._rng.choices(tuple(MIX), weights=tuple(MIX.values()))[0]
-        customer = self._rng.randint(1, CUSTOMERS)
+        mistaken = self._rng.random() < _MISTAKEN_PART
+        known, unknown = (1, CUSTOMERS), (CUSTOMERS + 1, 9 * CUSTOMERS)
+        customer = self._rng.randint(*(unknown if mistaken else known))
         patience = self._rng.gammavariate(_PATIENCE_SHAPE, self._patience_seconds / _PATIENCE_SHAPE)
-        method, path, body = self._request(kind, customer)
+        method, path, body = self._request(kind, customer, mistaken=mistaken)
         return Visit(
             kind=kind,
             patience_seconds=patience,
@@ -64,11 +67,12 @@ class People:
             body=body,
         )
 
-    def _request(self, kind: Kind, customer: int) -> tuple[str, str, dict[str, Any] | None]:
+    def _request(self, kind: Kind, customer: int, *, mistaken: bool) -> tuple[str, str, dict[str, Any] | None]:
         value = round(usual_order_value(customer) * self._rng.uniform(0.6, 1.4), 2)
         client = {"customer": customer, "tier": tier_of(customer), "order_value": value}
         if kind == "faq":
-            question = {"customer": customer, "question": self._rng.choice(_QUESTIONS)}
+            # Help pages are shown to everybody, whatever the number: here the mistake is to ask nothing.
+            question = {"customer": customer, "question": "" if mistaken else self._rng.choice(_QUESTIONS)}
             return "POST", "/support/faq", question
         if kind == "ticket":
             return "POST", "/support/tickets", {**client, "text": self._rng.choice(_QUESTIONS)}

@@ -4,9 +4,9 @@ import os
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, cast
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, ValidationError, field_validator
 
 from holdfast.sim.shop.settings import DEFAULTS, Side, SideSettings
 
@@ -20,6 +20,14 @@ class ConfigState(BaseModel):
     stable: SideSettings = DEFAULTS
     canary: SideSettings = DEFAULTS
     canary_share_percent: int = 0
+
+    @field_validator("stable", "canary", mode="before")
+    @classmethod
+    def _older_files_lack_younger_settings(cls, side: object) -> object:
+        """Begin with the defaults for settings that the file's writer did not know."""
+        if not isinstance(side, dict):
+            return side
+        return DEFAULTS.model_dump() | cast("dict[str, object]", side)
 
 
 class LogEntry(BaseModel):

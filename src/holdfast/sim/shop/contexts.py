@@ -7,8 +7,10 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from holdfast.sim.shop.crm_client import CrmSession
 from holdfast.sim.shop.escalations import Escalation
 from holdfast.sim.shop.faq import best_pages
+from holdfast.sim.shop.leads import Filing, LeadLedger
 from holdfast.sim.shop.pod import Pod
 from holdfast.sim.shop.workload import Workload
 from holdfast.sim.tiers import Tier
@@ -56,8 +58,9 @@ class Order(BaseModel):
 class Contexts:
     """The contexts' work on a given pod; errors are those of `Pod.crm` and `CrmSession.call`."""
 
-    def __init__(self, workload: Workload, rng: random.Random) -> None:
+    def __init__(self, workload: Workload, leads: LeadLedger, rng: random.Random) -> None:
         self._workload = workload
+        self._leads = leads
         self._rng = rng
 
     async def answer(self, pod: Pod, question: Question) -> dict[str, Any]:
@@ -67,16 +70,17 @@ class Contexts:
 
     async def take_ticket(self, pod: Pod, ticket: Ticket) -> dict[str, Any]:
         """Support: file a ticket in the CRM, reply by bot, hand some to a person."""
-        fields = {"title": ticket.text[:60], "contactId": ticket.customer, "opportunity": ticket.order_value}
+        side, is_lead, filing = pod.side, pod.settings.crm_write_leads, self._leads.filing()
         async with pod.crm() as crm:
             await crm.call("crm.item.get", {"entityTypeId": _CONTACT, "id": ticket.customer})
             await self._work(self._workload.ticket_scan_seconds)
-            lead = (await crm.call("crm.item.add", {"entityTypeId": _LEAD, "fields": fields}))["item"]
+            number = await self._file(crm, ticket, filing) if is_lead else filing.own_number
+        self._leads.expect(side, filing)
         with pod.metrics.computing():
             answers = best_pages(ticket.text)
         pod.notify_later()
-        number = int(lead["id"])
-        return {"ticket": number, "answers": answers, "escalated": self._escalate(pod, ticket, number)}
+        escalated = self._escalate(pod, ticket, number, is_lead=is_lead)
+        return {"ticket": number, "answers": answers, "escalated": escalated}
 
     async def show_profile(self, pod: Pod, customer: int) -> dict[str, Any]:
         """Account: show what the CRM knows of a customer."""
@@ -97,7 +101,12 @@ class Contexts:
             await crm.call("crm.item.update", paid)
         return {"order": deal["id"]}
 
-    def _escalate(self, pod: Pod, ticket: Ticket, number: int) -> bool:
+    async def _file(self, crm: CrmSession, ticket: Ticket, filing: Filing) -> int:
+        fields = {"title": ticket.text[:60], "contactId": ticket.customer, "opportunity": ticket.order_value}
+        lead = await crm.call("crm.item.add", {"entityTypeId": _LEAD, "fields": fields | filing.fields})
+        return int(lead["item"]["id"])
+
+    def _escalate(self, pod: Pod, ticket: Ticket, number: int, *, is_lead: bool) -> bool:
         if not pod.desk.is_for_a_person():
             return False
         escalation = Escalation(
@@ -107,6 +116,7 @@ class Contexts:
             order_value=ticket.order_value,
             since=time.monotonic(),
             text=ticket.text,
+            is_lead=is_lead,
         )
         return pod.desk.add(escalation)
 

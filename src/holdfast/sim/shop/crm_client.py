@@ -2,18 +2,29 @@
 
 import asyncio
 import time
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any
 
 import aiohttp
 
-from holdfast.sim.shop.metrics import SideMetrics
+from holdfast.sim.shop.metrics import CallResult, CrmFailureKind, CrmPart, SideMetrics
 
-_OK, _TOO_MANY, _BUSY = 200, 429, 503
+_OK, _TOO_MANY, _BUSY, _SERVER_ERRORS = 200, 429, 503, 500
 _NEVER_SECONDS = 24 * 3600.0
+_WRITES = frozenset({"crm.item.add", "crm.item.update", "crm.timeline.comment.add"})
+_PARTS: Mapping[int, CrmPart] = MappingProxyType({1: "crm-leads", 2: "crm-deals", 3: "crm-contacts"})
+_LIMITS: Mapping[str, CrmFailureKind] = MappingProxyType(
+    {"OPERATION_TIME_LIMIT": "operation_limit", "QUERY_LIMIT_EXCEEDED": "query_limit"}
+)
 
 
 class CrmFailure(Exception):
-    """The CRM did not do what it was asked, or nobody knows whether it did."""
+    """The CRM did not do what it was asked, or nobody knows whether it did; `kind` says how it failed."""
+
+    def __init__(self, message: str, kind: CrmFailureKind) -> None:
+        super().__init__(message)
+        self.kind: CrmFailureKind = kind
 
 
 class CrmNotFound(CrmFailure):
@@ -62,10 +73,11 @@ class CrmConnection:
         except (aiohttp.ServerDisconnectedError, aiohttp.ClientOSError) as error:
             self.broken = True
             kind = StaleConnection if self._used else CrmFailure
-            raise kind(f"{method}: the connection broke ({type(error).__name__})") from error
+            raise kind(f"{method}: the connection broke ({type(error).__name__})", "dropped") from error
         except (aiohttp.ClientError, TimeoutError, ValueError) as error:
             self.broken = True
-            raise CrmFailure(f"{method}: {type(error).__name__}") from error
+            how: CrmFailureKind = "timeout" if isinstance(error, TimeoutError) else "server_error"
+            raise CrmFailure(f"{method}: {type(error).__name__}", how) from error
         except asyncio.CancelledError:
             self.broken = True  # the answer is still under way
             raise
@@ -87,13 +99,32 @@ class CrmSession:
     async def call(self, method: str, params: dict[str, Any]) -> Any:
         """Call a method, measure the time on the wire; errors as for `CrmConnection.call`."""
         began = time.perf_counter()
+        result: CallResult = "abandoned"  # unless an answer comes
         try:
-            return await self._connection.call(method, params)
-        except StaleConnection:
-            self._metrics.stale_connections.inc()
+            answer = await self._connection.call(method, params)
+            result = "ok"
+        except CrmFailure as error:
+            result = self._failed(method, error)
             raise
+        else:
+            return answer
         finally:
             self._metrics.crm_call(method, time.perf_counter() - began)
+            self._metrics.edge("shop", _part_of(params), result)
+            if method in _WRITES:
+                self._metrics.synced(failed=result == "error")
+
+    def _failed(self, method: str, error: CrmFailure) -> CallResult:
+        if isinstance(error, CrmNotFound) and method not in _WRITES:
+            return "ok"  # asked for what is not there, the CRM said so
+        if isinstance(error, StaleConnection):
+            self._metrics.stale_connections.inc()
+        self._metrics.crm_failed(error.kind)
+        return "error"
+
+
+def _part_of(params: dict[str, Any]) -> CrmPart:
+    return _PARTS.get(params.get("entityTypeId", 0), "crm-timeline")
 
 
 def _result(method: str, status: int, body: dict[str, Any]) -> Any:
@@ -102,5 +133,6 @@ def _result(method: str, status: int, body: dict[str, Any]) -> Any:
     code = str(body.get("error", ""))
     message = f"{method}: {status} {code}"
     if code == "NOT_FOUND":
-        raise CrmNotFound(message)
-    raise (CrmBusy if status in (_TOO_MANY, _BUSY) else CrmFailure)(message)
+        raise CrmNotFound(message, "refused")
+    kind = _LIMITS.get(code, "server_error" if status >= _SERVER_ERRORS else "refused")
+    raise (CrmBusy if status in (_TOO_MANY, _BUSY) else CrmFailure)(message, kind)

@@ -166,7 +166,14 @@ class Desk:
         return float(found[0]["opportunity"] or 0) if found else 0.0
 
     async def _take_over(self, escalation: Escalation) -> None:
+        if not escalation.is_lead:
+            return
         fields = {"ENTITY_TYPE": "lead", "ENTITY_ID": escalation.number, "COMMENT": "A person takes over."}
-        with contextlib.suppress(CrmFailure, PoolExhausted):
+        metrics = self._services.metrics
+        try:
             async with self._services.crm(self._workload.desk_wait_seconds) as crm:
                 await crm.call("crm.timeline.comment.add", {"fields": fields})
+        except PoolExhausted:
+            metrics.synced(failed=True)  # never sent; what was sent and failed is counted where it failed
+        except CrmFailure:
+            pass  # the customer gets a person all the same

@@ -16,7 +16,8 @@ class Escalation:
     """A ticket that waits for a person.
 
     Attributes:
-        number: of the ticket in the CRM.
+        number: of the ticket: the lead's in the CRM, or one of the shop's own.
+        is_lead: whether it is in the CRM, and so can be commented on there.
         order_value: as the ticket says it.
         since: when it began to wait, on the clock of `time.monotonic`.
     """
@@ -27,6 +28,7 @@ class Escalation:
     order_value: float
     since: float
     text: str = ""
+    is_lead: bool = True
 
     @property
     def held_bytes(self) -> int:

@@ -4,7 +4,8 @@ import time
 from collections.abc import Callable, Generator, Iterable, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Literal
+from types import MappingProxyType
+from typing import Literal, get_args
 
 from prometheus_client import CollectorRegistry, Counter, Histogram
 from prometheus_client.core import GaugeMetricFamily
@@ -17,6 +18,18 @@ Context = Literal["support", "account", "notification", "checkout"]
 CONTEXTS: tuple[Context, ...] = ("support", "account", "notification", "checkout")
 SendResult = Literal["ok", "429", "error"]
 _SEND_RESULTS: tuple[SendResult, ...] = ("ok", "429", "error")
+CallResult = Literal["ok", "error", "abandoned"]
+_CALL_RESULTS: tuple[CallResult, ...] = get_args(CallResult)
+CrmPart = Literal["crm-contacts", "crm-leads", "crm-deals", "crm-timeline"]
+CrmFailureKind = Literal["operation_limit", "query_limit", "server_error", "timeout", "dropped", "refused"]
+_CALLERS: Mapping[Context, str] = MappingProxyType(
+    {"support": "bot", "account": "account-page", "checkout": "checkout-page"}
+)
+_EDGES = (
+    *((caller, "shop") for caller in _CALLERS.values()),
+    *(("shop", callee) for callee in (*get_args(CrmPart), "telegram")),
+)
+_CLIENT_LEFT, _CRM_LIMIT, _SERVER_ERRORS = 499, 429, 500
 _STATUSES = (200, 404, 422, 429, 499, 502, 503)
 _CRM_METHODS = (
     "crm.item.get",
@@ -59,6 +72,17 @@ class _Families:
         )
         self.pool_waits = histogram("shop_crm_pool_wait_seconds", "Waits for a CRM connection", _POOL_BUCKETS)
         self.stale = counter("shop_crm_stale_connections", "Requests that met a dead CRM connection")
+        self.crm_failures = counter(
+            "shop_crm_call_failures", "CRM calls that failed, by how; an unknown customer is an answer", "kind"
+        )
+        self.syncs = counter("shop_crm_syncs", "Writes to the CRM")
+        self.sync_failures = counter("shop_crm_sync_failures", "Writes that failed, or of unknown fate")
+        self.reconciliations = counter(
+            "shop_crm_reconciliations", "Comparisons of leads with the CRM", "result"
+        )
+        self.expected = counter("shop_crm_leads_expected", "Compared leads: in the CRM as the shop believes")
+        self.found = counter("shop_crm_leads_found", "Compared leads: in the CRM as the CRM says")
+        self.edges = counter("shop_edge_calls", "Calls by who calls whom", "caller", "callee", "result")
         self.abandoned = counter("shop_checkouts_abandoned", "Checkouts whose customer left before the end")
         self.cpu = counter("shop_cpu_seconds", "Processor time of the shop's own computing")
 
@@ -78,6 +102,22 @@ class SideMetrics:
         self._sends = {result: families.sends.labels(side, result) for result in _SEND_RESULTS}
         self._waits = {tier: families.waits.labels(side, tier) for tier in TIERS}
         self._crm_calls = {name: families.crm_calls.labels(side, name) for name in _CRM_METHODS}
+        self._crm_failures = {
+            kind: families.crm_failures.labels(side, kind) for kind in get_args(CrmFailureKind)
+        }
+        self._syncs = families.syncs.labels(side)
+        self._sync_failures = families.sync_failures.labels(side)
+        self._reconciliations = {
+            failed: families.reconciliations.labels(side, "error" if failed else "ok")
+            for failed in (False, True)
+        }
+        self._expected = families.expected.labels(side)
+        self._found = families.found.labels(side)
+        self._edges = {
+            (caller, callee, result): families.edges.labels(side, caller, callee, result)
+            for caller, callee in _EDGES
+            for result in _CALL_RESULTS
+        }
         self.delivered = families.delivered.labels(side)
         self.lost = families.lost.labels(side)
         self.pool_wait = families.pool_waits.labels(side)
@@ -89,10 +129,13 @@ class SideMetrics:
         """Count a finished request."""
         self._durations[context].observe(seconds)
         self._requests[context, status].inc()
+        if context in _CALLERS:
+            self.edge(_CALLERS[context], "shop", _result_of(status))
 
     def send(self, result: SendResult) -> None:
         """Count an attempt to send through the bot gateway."""
         self._sends[result].inc()
+        self.edge("shop", "telegram", "ok" if result == "ok" else "error")
 
     def escalation_waited(self, tier: Tier, seconds: float) -> None:
         """Count an escalation whose customer got a person's word."""
@@ -102,6 +145,29 @@ class SideMetrics:
         """Count a call to the CRM."""
         self._crm_calls[method].observe(seconds)
 
+    def crm_failed(self, kind: CrmFailureKind) -> None:
+        """Count a call to the CRM that failed."""
+        self._crm_failures[kind].inc()
+
+    def synced(self, *, failed: bool) -> None:
+        """Count something that was to be written to the CRM."""
+        self._syncs.inc()
+        if failed:
+            self._sync_failures.inc()
+
+    def reconciled(self, *, failed: bool) -> None:
+        """Count a comparison with the CRM, also one that found nothing to compare."""
+        self._reconciliations[failed].inc()
+
+    def leads_compared(self, *, expected: int, found: int) -> None:
+        """Count leads that should be in the CRM, and those of them that are."""
+        self._expected.inc(expected)
+        self._found.inc(found)
+
+    def edge(self, caller: str, callee: str, result: CallResult) -> None:
+        """Count a call from one part of the client's system to another."""
+        self._edges[caller, callee, result].inc()
+
     @contextmanager
     def computing(self) -> Generator[None]:
         """Measure the processor time of a block that does not await."""
@@ -110,6 +176,13 @@ class SideMetrics:
             yield
         finally:
             self._cpu.inc(time.thread_time() - began)
+
+
+def _result_of(status: int) -> CallResult:
+    """Say what an answer was for its caller: what customers got wrong themselves is no error."""
+    if status == _CLIENT_LEFT:
+        return "abandoned"
+    return "error" if status >= _SERVER_ERRORS or status == _CRM_LIMIT else "ok"
 
 
 @dataclass(frozen=True)

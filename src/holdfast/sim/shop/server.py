@@ -15,6 +15,7 @@ from holdfast.sim.shop.configuration import Configuration
 from holdfast.sim.shop.contexts import Contexts
 from holdfast.sim.shop.customer_api import CustomerApi
 from holdfast.sim.shop.fleet import Fleet
+from holdfast.sim.shop.leads import LeadLedger
 from holdfast.sim.shop.metrics import ShopMetrics
 from holdfast.sim.shop.workload import Workload
 
@@ -34,11 +35,12 @@ def build(
     """
     workload = workload or Workload()
     registry = CollectorRegistry()
-    fleet = Fleet(crm_url.rstrip("/"), ShopMetrics(registry), workload, seed=seed)
+    crm_url, metrics = crm_url.rstrip("/"), ShopMetrics(registry)
+    fleet, leads = Fleet(crm_url, metrics, workload, seed=seed), LeadLedger(crm_url, metrics, workload)
     configuration.listen(fleet.configure)
 
     async def fleet_at_work(_: web.Application) -> AsyncGenerator[None]:
-        work = asyncio.ensure_future(fleet.run())
+        work = asyncio.ensure_future(_work(fleet, leads))
         work.add_done_callback(_say_if_failed)
         yield
         work.cancel()
@@ -47,12 +49,18 @@ def build(
 
     app = web.Application()
     app.cleanup_ctx.append(fleet_at_work)
-    CustomerApi(fleet, Contexts(workload, random.Random(seed))).add_routes(app)
+    CustomerApi(fleet, Contexts(workload, leads, random.Random(seed))).add_routes(app)
     ConfigApi(configuration).add_routes(app)
     add_monitoring(app, registry)
     return app
 
 
+async def _work(fleet: Fleet, leads: LeadLedger) -> None:
+    async with asyncio.TaskGroup() as group:
+        group.create_task(fleet.run())
+        group.create_task(leads.run())
+
+
 def _say_if_failed(work: asyncio.Task[None]) -> None:
     if not work.cancelled() and (error := work.exception()):
-        _logger.error("the agents of all pods stopped working", exc_info=error)
+        _logger.error("the agents of all pods, or the reconciliation of leads, stopped working", exc_info=error)

@@ -22,6 +22,8 @@ class SideSettings(BaseModel):
         crm_keep_alive_s: how long a pod keeps an idle connection to the CRM, in seconds.
         escalation_order: who waits least: first come, or the highest tier and then the highest order value.
         order_value_source: where `tier_value` takes the value from: the ticket, or the CRM at each pick.
+        crm_write_leads: whether a ticket is filed in the CRM as a lead before it is answered; off, it is
+            answered under a number of the shop's own, and nobody files it later.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
@@ -35,6 +37,7 @@ class SideSettings(BaseModel):
     crm_keep_alive_s: Annotated[float, Field(ge=0, le=3600, description="give seconds from 0 to 3600")]
     escalation_order: Annotated[EscalationOrder, Field(description="give fifo or tier_value")]
     order_value_source: Annotated[OrderValueSource, Field(description="give ticket or crm_each_time")]
+    crm_write_leads: Annotated[bool, Field(description="give true or false")]
 
 
 # Enough for ordinary days, and nobody looked at them since.
@@ -44,4 +47,5 @@ DEFAULTS = SideSettings(
     crm_keep_alive_s=60.0,
     escalation_order="fifo",
     order_value_source="ticket",
+    crm_write_leads=True,
 )

@@ -21,6 +21,7 @@ class Workload:
         agents_per_pod: people who work on a pod's escalations.
         talk_seconds: how long a person is busy with one escalation.
         console_refresh_seconds: how often each agent's screen shows the waiting escalations anew, in order.
+        reconcile_seconds: how often the shop asks the CRM for the leads it believes to have filed there.
         longest_queue: waiting escalations of a pod; beyond it a ticket stays with the bot.
     """
 
@@ -38,4 +39,5 @@ class Workload:
     agents_per_pod: int = 5
     talk_seconds: float = 15.0
     console_refresh_seconds: float = 1.0
+    reconcile_seconds: float = 2.0
     longest_queue: int = 60

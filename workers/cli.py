@@ -19,7 +19,9 @@ from holdfast.apps.cli.records import RecordDeps
 from holdfast.ports.audit import AuditLog
 from holdfast.ports.identity import SecondFactor
 from holdfast.ports.runs import RunControl
+from holdfast.ports.verdicts import VerdictLog
 from workers import wiring
+from workers.judging import verdict_commands
 from workers.secrets import keyring
 from workers.settings import Settings
 
@@ -61,6 +63,9 @@ def _dependencies() -> CliDeps:
             second_factor=lambda: _second_factor(settings),
             people=lambda: wiring.library(settings).people(),
         ),
+        verdicts=verdict_commands(
+            settings, run_control=lambda: _run_control(settings), log=lambda: _verdicts(settings)
+        ),
         default_pace=settings.default_pace,
     )
 
@@ -91,6 +96,12 @@ async def _audit(settings: Settings) -> AsyncGenerator[AuditLog]:
 async def _second_factor(settings: Settings) -> AsyncGenerator[SecondFactor]:
     async with _store(settings) as store:
         yield store.second_factor
+
+
+@asynccontextmanager
+async def _verdicts(settings: Settings) -> AsyncGenerator[VerdictLog]:
+    async with _store(settings) as store:
+        yield store.verdicts
 
 
 def _store(settings: Settings) -> "AbstractAsyncContextManager[SqlStore]":

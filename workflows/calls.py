@@ -58,6 +58,7 @@ async def check_stage(plan: Plan, stage: Stage) -> CheckReport:
         stage=stage,
         scoring=plan.scoring,
         window=plan.pace.interval,
+        pace=plan.pace,
     )
     return await call(
         CheckActivities.check_stage, request, returns=CheckReport, summary=f"check before {stage.name}"
@@ -85,6 +86,7 @@ async def watch_share(
     """Watch one share for its window; or, as a guard, for as long as it takes until it must be rolled back."""
     request = WatchRequest(
         run_id=run_id,
+        runbook=plan.spec.name,
         stage=stage.name,
         share_percent=share,
         scoring=plan.scoring,

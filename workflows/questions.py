@@ -21,16 +21,34 @@ with workflow.unsafe.imports_passed_through():
 
 
 def ask_for_sign_off(
-    gates: GateKeeper, gate_id: str, number: int, stage: Stage, evidence: Evidence, *, again: str = ""
+    gates: GateKeeper,
+    gate_id: str,
+    number: int,
+    stage: Stage,
+    evidence: Evidence,
+    *,
+    exposure: str = "",
+    again: str = "",
 ) -> Gate:
-    """Ask whether the stage may begin; `again` says what changed since it was asked before."""
+    """Ask whether the stage may begin.
+
+    Args:
+        gates: asks and waits.
+        gate_id: names the gate in this run.
+        number: of the stage, from 1.
+        stage: what is asked about.
+        evidence: what the answer will rest on.
+        exposure: the worst that the stage can do to customers, in words.
+        again: what changed since it was asked before.
+    """
     shares = " % → ".join(map(str, stage.shares_percent))
     return gates.open(
         gate_id,
         stage.gate,
         Question(
             title=f"stage {number}, {stage.title}",
-            question=f"{stage.why} Set {describe_change(stage)} (now {_settings(evidence.replaced)})?",
+            question=f"{stage.why} Set {describe_change(stage)} (now {_settings(evidence.replaced)})?"
+            + (f" At worst, until it is undone or you are asked: {exposure}." if exposure else ""),
             if_approved=f"The system is checked again, then the canary gets {shares} % of the traffic.",
             if_rejected="The run stops here; stages promoted before stay.",
             if_nothing=if_nothing(stage.gate, "nothing changes", rejected="the run stops here"),
@@ -130,7 +148,7 @@ def evidence_for(plan: Plan, stage: Stage, checked: CheckReport, *, file: str = 
         },
         file=file or plan.digest,
         risk={
-            "scoring": digest_of(json.dumps(scoring.model_dump(mode="json"), sort_keys=True)),
+            "scoring": digest_of(json.dumps(scoring.facts(), sort_keys=True)),
             **_limits(plan),
         },
         target=checked.whole or checked.before,

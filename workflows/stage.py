@@ -17,10 +17,11 @@ with workflow.unsafe.imports_passed_through():
     from holdfast.domain.gates import Gate, GateState
     from holdfast.domain.journal import Effect
     from holdfast.domain.signoff import Lapse
-    from holdfast.domain.view import RunState, StageState
+    from holdfast.domain.view import ExposedShare, RunState, StageState
     from holdfast.runbook import plan as planned
     from holdfast.runbook.kinds.rollout import Stage
     from holdfast.runbook.plan import Plan
+    from holdfast.verdict.exposure import summed
     from holdfast.verdict.observation import Baseline, Outcome, Verdict
     from holdfast.verdict.view import to_view
 
@@ -51,10 +52,17 @@ class StageRun:
     async def _signed_off(self, checked: CheckReport) -> RunState | None:
         """Ask until the approvals are good for the system as it is; None when they are, else the run's end."""
         evidence, again, asked = questions.evidence_for(self._plan, self._stage, checked), "", 1
+        exposure = checked.exposure
         while True:
             gate_id = self._id if asked == 1 else f"{self._id}-{asked}"
             gate = questions.ask_for_sign_off(
-                self._gates, gate_id, self._number, self._stage, evidence, again=again
+                self._gates,
+                gate_id,
+                self._number,
+                self._stage,
+                evidence,
+                exposure=exposure,
+                again=again,
             )
             await self._answered(gate)
             if gate.turned_down:
@@ -65,6 +73,7 @@ class StageRun:
                 return await self._refused("stopped because the checks did not pass")
             good = await self._gates.still_good(gate)
             evidence = questions.evidence_for(self._plan, self._stage, rechecked, file=good.file)
+            exposure = rechecked.exposure
             again = self._void_if_changed(gate, good.problem, evidence)
             if not again:
                 return None
@@ -174,6 +183,7 @@ class StageRun:
             result = await calls.watch_share(run_id, self._plan, self._stage, share, baseline)
         except ActivityError as error:
             return calls.reason(error)
+        self._count_exposure(result)
         self._show_verdict(result.verdict)
         return result
 
@@ -253,6 +263,7 @@ class StageRun:
             self._board.show(say=f"nobody guards the canary while you think: {calls.reason(error)}")
             await workflow.wait_condition(lambda: False)
             raise
+        self._count_exposure(result)
         self._show_verdict(result.verdict)
         return result.reason
 
@@ -260,6 +271,15 @@ class StageRun:
 
     async def _apply(self, effect: Effect) -> None:
         await apply(self._board, effect, give_up_after=self._plan.spec.apply_for)
+
+    def _count_exposure(self, seen: WatchResult) -> None:
+        """Add up whom the canary has met, where requests are counted."""
+        if seen.requests_seen is None:
+            return
+        view, share = self._board.view, seen.verdict.share_percent
+        met = ExposedShare(share_percent=share, on_canary=seen.requests_seen, bad=seen.bad_requests or 0)
+        view.exposed = [*view.exposed, met]
+        view.exposure = summed((each.share_percent, each.on_canary, each.bad) for each in view.exposed).words
 
     def _at(self, share: int, what: str) -> str:
         return f"{self._stage.title} at {share} %: {what}"
@@ -269,7 +289,7 @@ class StageRun:
         line.state, line.share_percent = state, 0
 
     def _show_verdict(self, verdict: Verdict) -> None:
-        self._board.view.verdict = to_view(verdict)
+        self._board.view.verdict = to_view(verdict, self._plan.scoring)
         said = f"verdict at {verdict.share_percent} %: {verdict.outcome}. {verdict.reason}"
         self._board.show(say=said, quietly=True)
 

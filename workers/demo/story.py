@@ -46,7 +46,8 @@ class Story:
         sick = await self._surge(before)
         first = await self._first_rollout(before, sick)
         await self._bad_variant(first)
-        await self._good_variant()
+        second = await self._good_variant()
+        await self._review(first, second)
         await self._every_effect_once()
 
     # --- chapters ---------------------------------------------------------------------------------------
@@ -118,7 +119,7 @@ class Story:
             seen=view.headline[view.headline.find("Undone") :],
         )
 
-    async def _good_variant(self) -> None:
+    async def _good_variant(self) -> str:
         self.screen.enter("the people wait until the pod that carried the mistake is well again")
         await self._until_numbers(
             "the system is calm again",
@@ -142,6 +143,40 @@ class Story:
             lambda now: _number(now, "gold_wait_s") < 5,  # noqa: PLR2004  seconds
         )
         self.facts.saw("gold customers are answered first", self._read_out("gold_wait_s"))
+        return run_id
+
+    async def _review(self, first: str, second: str) -> None:
+        self.screen.enter("the review says which stages were good, and whose verdicts were right")
+        found = {
+            (first, "bot-rate-limit"): "good",
+            (first, "crm-pool"): "good",
+            (first, "escalation-order"): "bad",
+            (second, "escalation-order"): "good",
+        }
+        for (run_id, stage), label in found.items():
+            await self._command("verdict", "label", run_id, stage, label, "--as", NAMES[ANNA])
+        compared = json.loads(await self._command("verdict", "compare", "--json"))
+        champion = next(score for score in compared["scores"] if score["deciding"])
+        seen = (
+            f"{champion['model']}: {champion['true_positives']} of 1 bad stage stopped, "
+            f"{champion['false_positives']} of 3 good ones"
+        )
+        right = (champion["true_positives"], champion["false_positives"]) == (1, 0)
+        self.facts.check("the deciding model was right about every stage", holds=right, seen=seen)
+        for score in compared["scores"]:
+            self.screen.say(
+                "holdfast",
+                f"{score['model']}: stopped {score['true_positives']} of 1 bad stage "
+                f"and {score['false_positives']} of 3 good ones",
+            )
+
+    async def _command(self, *words: str) -> str:
+        """Type a `holdfast` command at the desk, and return what it prints."""
+        self.screen.say("desk", f"holdfast {' '.join(words)}")
+        code, printed = await self.world.command(*words)
+        if code:
+            raise StoryFailed(f"'holdfast {' '.join(words)}' ended with {code}: {printed}")
+        return printed
 
     async def _every_effect_once(self) -> None:
         log = await self.world.config_log()

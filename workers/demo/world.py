@@ -1,7 +1,11 @@
 """What a person at this machine could see and do: read metrics, press buttons, read the configuration."""
 
+import asyncio
 import base64
 import json
+import os
+import subprocess
+import sys
 from datetime import UTC, datetime
 from typing import Any, Self
 
@@ -66,6 +70,20 @@ class World:
             return {name: await self._metrics.instant(query, at=now) for name, query in QUERIES.items()}
         except MetricsUnavailable:
             return dict.fromkeys(QUERIES)
+
+    async def command(self, *words: str) -> tuple[int, str]:
+        """Run a `holdfast` command against this stack; return its exit code and what it printed."""
+        process = await asyncio.create_subprocess_exec(
+            sys.executable,
+            "-m",
+            "workers.cli",
+            *words,
+            env={**os.environ, **self.stack.environment},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+        )
+        out, err = await process.communicate()
+        return process.returncode or 0, (out or err).decode()
 
     async def set_rate(self, per_second: float) -> None:
         """Change how many customers come."""

@@ -32,13 +32,11 @@ from benchmarks.scipy_judge import judge as scipy_judge
 from holdfast.verdict.kayenta import (
     Classification,
     ClassifierSettings,
-    GroupedMetric,
     MetricClass,
-    ScoreSettings,
     classify,
     classify_windows,
-    weighted_score,
 )
+from holdfast.verdict.kayenta_score import GroupedMetric, ScoreSettings, weighted_score
 
 MINUTES, HOUR = 1_440, 60
 BOUND = 5.0

@@ -3,7 +3,7 @@
 import asyncio
 import time
 from collections import defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -18,6 +18,8 @@ from holdfast.domain.errors import (
 from holdfast.domain.journal import TargetState
 from holdfast.domain.view import MessageRef, RunView
 from holdfast.ports.metrics import Labelled, LabelledSeries
+from holdfast.ports.verdicts import KeptVerdict, ReleaseLabel
+from holdfast.verdict.scores import Judged
 
 
 class Target:
@@ -211,3 +213,33 @@ async def eventually(check: Any, *, seconds: float = 20, every: float = 0.03) ->
         if asyncio.get_running_loop().time() > deadline:
             raise AssertionError(f"never became true: {check}")
         await asyncio.sleep(every)
+
+
+class MemoryLog:
+    """A `VerdictLog` in memory that fails when told to."""
+
+    def __init__(self, beside: Sequence[str] = ()) -> None:
+        self.kept: dict[tuple[str, str, datetime], KeptVerdict] = {}
+        self.down: Callable[[], Exception | None] = lambda: None
+        self.asked: list[tuple[str, datetime]] = []
+        self._beside = list(beside)
+
+    async def keep(self, verdicts: Sequence[KeptVerdict]) -> None:
+        if error := self.down():
+            raise error
+        for verdict in verdicts:
+            self.kept.setdefault((verdict.run_id, verdict.model, verdict.at), verdict)
+
+    async def watched_beside(self, run_id: str, *, since: datetime) -> list[str]:
+        self.asked.append((run_id, since))
+        if error := self.down():
+            raise error
+        return self._beside
+
+    async def label(self, label: ReleaseLabel) -> None:
+        raise NotImplementedError
+
+    async def judged(
+        self, *, since: datetime | None = None, runbook: str | None = None
+    ) -> tuple[list[Judged], str]:
+        raise NotImplementedError

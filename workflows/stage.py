@@ -17,7 +17,7 @@ with workflow.unsafe.imports_passed_through():
     from holdfast.domain.gates import Gate, GateState
     from holdfast.domain.journal import Effect
     from holdfast.domain.signoff import Lapse
-    from holdfast.domain.view import ExposedShare, RunState, StageState
+    from holdfast.domain.view import ExposedShare, RunState, RunView, StageState
     from holdfast.runbook import plan as planned
     from holdfast.runbook.kinds.rollout import Stage
     from holdfast.runbook.plan import Plan
@@ -278,7 +278,7 @@ class StageRun:
             return
         view, share = self._board.view, seen.verdict.share_percent
         met = ExposedShare(share_percent=share, on_canary=seen.requests_seen, bad=seen.bad_requests or 0)
-        view.exposed = [*view.exposed, met]
+        view.exposed = [*(each for each in view.exposed if each.share_percent != share), _added(view, met)]
         view.exposure = summed((each.share_percent, each.on_canary, each.bad) for each in view.exposed).words
 
     def _at(self, share: int, what: str) -> str:
@@ -292,6 +292,16 @@ class StageRun:
         self._board.view.verdict = to_view(verdict, self._plan.scoring)
         said = f"verdict at {verdict.share_percent} %: {verdict.outcome}. {verdict.reason}"
         self._board.show(say=said, quietly=True)
+
+
+def _added(view: RunView, met: ExposedShare) -> ExposedShare:
+    """Add to what this share has met before, in this stage or an earlier one."""
+    before = [each for each in view.exposed if each.share_percent == met.share_percent]
+    return ExposedShare(
+        share_percent=met.share_percent,
+        on_canary=met.on_canary + sum(each.on_canary for each in before),
+        bad=met.bad + sum(each.bad for each in before),
+    )
 
 
 def _proof(drifts: list[str]) -> str:

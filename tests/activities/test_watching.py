@@ -18,13 +18,12 @@ from activities.watching import (
     WatchResult,
 )
 from holdfast.domain.errors import InvalidInput, MetricsUnavailable, Unavailable
-from holdfast.ports.verdicts import KeptVerdict, ReleaseLabel, VerdictLog
+from holdfast.ports.verdicts import KeptVerdict, VerdictLog
 from holdfast.runbook.kinds.rollout import Pace
 from holdfast.verdict.models import MODELS, Model
 from holdfast.verdict.observation import Baseline, NoData, Observation, Outcome, SignalBaseline, Verdict
-from holdfast.verdict.scores import Judged
 from holdfast.verdict.settings import BaselineSpec, Metric, ModelName, Scoring, Threshold
-from tests.fakes import Answers, MemoryMetrics
+from tests.fakes import Answers, MemoryLog, MemoryMetrics
 
 NOON = datetime(2026, 3, 2, 12, tzinfo=UTC)
 SCORING = Scoring(
@@ -475,36 +474,6 @@ async def test_every_reading_says_what_was_asked() -> None:
 # --- shadows and the log of verdicts --------------------------------------------------------------------------
 
 
-class MemoryLog:
-    """A `VerdictLog` in memory that fails when told to."""
-
-    def __init__(self, beside: Sequence[str] = ()) -> None:
-        self.kept: dict[tuple[str, datetime], KeptVerdict] = {}
-        self.down: Callable[[], Exception | None] = lambda: None
-        self.asked: list[tuple[str, datetime]] = []
-        self._beside = list(beside)
-
-    async def keep(self, verdicts: Sequence[KeptVerdict]) -> None:
-        if error := self.down():
-            raise error
-        for verdict in verdicts:
-            self.kept.setdefault((verdict.model, verdict.at), verdict)
-
-    async def watched_beside(self, run_id: str, *, since: datetime) -> list[str]:
-        self.asked.append((run_id, since))
-        if error := self.down():
-            raise error
-        return self._beside
-
-    async def label(self, label: ReleaseLabel) -> None:
-        raise NotImplementedError
-
-    async def judged(
-        self, *, since: datetime | None = None, runbook: str | None = None
-    ) -> tuple[list[Judged], str]:
-        raise NotImplementedError
-
-
 async def test_what_every_model_said_is_kept_each_interval(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(MODELS, "judge", Remembering(bad_with=2, memory=2).model)
     log = MemoryLog()
@@ -558,7 +527,7 @@ async def test_verdicts_of_a_time_without_log_are_kept_when_it_is_back() -> None
 
     await Watch(MemoryMetrics(NOON, lambda _: CALM), time, log=log).run(request())
 
-    assert [(at - NOON).total_seconds() for _, at in log.kept] == [12, 22, 32, 42]
+    assert [(at - NOON).total_seconds() for _, _, at in log.kept] == [12, 22, 32, 42]
 
 
 async def test_a_log_that_hangs_holds_up_no_verdict_for_long(monkeypatch: pytest.MonkeyPatch) -> None:

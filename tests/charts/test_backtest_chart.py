@@ -1,12 +1,10 @@
-from io import BytesIO
-
 import numpy as np
 import pytest
-from matplotlib.image import imread
 
 from holdfast.adapters.charts.backtest import backtest_chart
 from holdfast.verdict.observation import Outcome
 from holdfast.verdict.scores import Judged, Label, Stop, score
+from tests.charts.pictures import amount, pixels
 
 BLUE, ORANGE = (0x00, 0x72, 0xB2), (0xD5, 0x5E, 0x00)
 
@@ -21,15 +19,6 @@ def judged(name: str, label: Label | None, fault: str = "", **minutes: float | N
 def drawn(*releases: Judged) -> bytes | None:
     models = list(releases[0].stops)
     return backtest_chart(releases, [score(releases, model, deciding=model == models[0]) for model in models])
-
-
-def pixels(picture: bytes | None) -> np.ndarray:
-    assert picture
-    return np.round(imread(BytesIO(picture), format="png")[:, :, :3] * 255).astype(int)
-
-
-def amount(picture: bytes | None, colour: tuple[int, int, int]) -> int:
-    return int((pixels(picture) == colour).all(axis=2).sum())
 
 
 def test_a_picture_is_a_png_wide_enough_for_two_panels() -> None:

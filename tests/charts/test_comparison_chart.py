@@ -1,15 +1,12 @@
-import struct
 import threading
-from io import BytesIO
 
-import numpy as np
 import pytest
-from matplotlib.image import imread
 
 from holdfast.adapters.charts.comparison import comparison_chart
 from holdfast.verdict.comparison import Comparison, compare
 from holdfast.verdict.observation import Outcome
 from holdfast.verdict.scores import Judged, Label, Stop
+from tests.charts.pictures import amount, size
 
 PRECISION, RECALL, F1 = (0x00, 0x72, 0xB2), (0xE6, 0x9F, 0x00), (0x00, 0x9E, 0x73)
 
@@ -29,20 +26,6 @@ def a_comparison(caught: int = 8) -> Comparison:
     bad = [release("bad", weighted=None, attributed=3)] * caught
     bad += [release("bad", weighted=12, attributed=4)] * (10 - caught)
     return compare([*good, *bad], "weighted")
-
-
-def pixels(picture: bytes) -> np.ndarray:
-    return np.round(imread(BytesIO(picture), format="png")[:, :, :3] * 255).astype(int)
-
-
-def amount(picture: bytes, colour: tuple[int, int, int]) -> int:
-    """How many pixels have exactly this colour."""
-    return int((pixels(picture) == colour).all(axis=2).sum())
-
-
-def size(picture: bytes) -> tuple[int, ...]:
-    assert picture.startswith(b"\x89PNG\r\n\x1a\n")
-    return struct.unpack(">II", picture[16:24])
 
 
 def test_a_picture_is_a_png_for_a_phone_that_grows_with_the_models() -> None:

@@ -1,16 +1,13 @@
 import math
-import struct
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
-from io import BytesIO
 
 import numpy as np
-import numpy.typing as npt
 import pytest
-from matplotlib.image import imread
 
 from holdfast.adapters.charts.correlation import correlation_chart
 from holdfast.verdict.change_points import shifts, stepped_together
+from tests.charts.pictures import Colour, pixels, size
 
 NOON = datetime(2026, 3, 8, 12, 0, tzinfo=UTC)
 MINUTE = timedelta(minutes=1)
@@ -29,18 +26,9 @@ def draw(series: Series, *, start: datetime = NOON, step: timedelta = MINUTE, ti
     return correlation_chart(series, found, stepped_together(found, longest_lag=10 * step), start, step, title)
 
 
-def pixels(picture: bytes) -> npt.NDArray[np.int_]:
-    return np.round(imread(BytesIO(picture), format="png")[:, :, :3] * 255).astype(int)
-
-
-def amount(picture: bytes, colour: tuple[int, int, int]) -> int:
+def amount(picture: bytes, colour: Colour) -> int:
     """How many pixels have exactly this colour, the legend left out."""
     return int((pixels(picture)[:-80] == colour).all(axis=2).sum())
-
-
-def size(picture: bytes) -> tuple[int, ...]:
-    assert picture.startswith(b"\x89PNG\r\n\x1a\n")
-    return struct.unpack(">II", picture[16:24])
 
 
 @pytest.mark.parametrize(("series", "rows"), [(1, 1), (3, 3), (10, 10), (14, 10)])

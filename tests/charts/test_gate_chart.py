@@ -1,14 +1,11 @@
-import struct
 import threading
-from io import BytesIO
 
-import numpy as np
 import pytest
-from matplotlib.image import imread
 
 from holdfast.adapters.charts import gate_chart
 from holdfast.domain.evidence import Evidence
 from holdfast.domain.view import MetricLine, RunView
+from tests.charts.pictures import amount, pixels, size
 from tests.telegram.views import NOW, a_measured_line, a_measured_verdict, a_view, an_open_gate
 
 RED, YELLOW, GREEN = (0xD5, 0x5E, 0x00), (0xE6, 0x9F, 0x00), (0x00, 0x9E, 0x73)
@@ -25,21 +22,8 @@ def with_lines(*lines: MetricLine, **changes: object) -> RunView:
     return view.model_copy(update={"verdict": view.verdict.model_copy(update={"lines": list(lines)})})
 
 
-def pixels(picture: bytes | None) -> np.ndarray:
-    assert picture
-    return np.round(imread(BytesIO(picture), format="png")[:, :, :3] * 255).astype(int)
-
-
-def amount(picture: bytes | None, colour: tuple[int, int, int]) -> int:
-    """How many pixels have exactly this colour."""
-    return int((pixels(picture) == colour).all(axis=2).sum())
-
-
 def test_a_picture_is_a_png_for_a_phone() -> None:
-    picture = gate_chart(a_view())
-    assert picture
-    assert picture.startswith(b"\x89PNG\r\n\x1a\n")
-    assert struct.unpack(">II", picture[16:24]) == (900, 500)
+    assert size(gate_chart(a_view())) == (900, 500)
 
 
 @pytest.mark.parametrize("changes", [{"gate": None}, {"verdict": None}])

@@ -1,19 +1,12 @@
-import struct
-
 import pytest
 
 from holdfast.adapters.charts import verdict_chart
 from holdfast.domain.view import VerdictView
-from tests.charts.test_gate_chart import RED, amount
+from tests.charts.pictures import amount, size
 from tests.telegram.views import a_measured_line, a_measured_verdict, a_view
 
-INK = (0x22, 0x22, 0x22)
+INK, RED = (0x22, 0x22, 0x22), (0xD5, 0x5E, 0x00)
 CONTINUE = (166, 221, 206)  # the band: green, thinned
-
-
-def size(picture: bytes) -> tuple[int, int]:
-    width, height = struct.unpack(">II", picture[16:24])
-    return width, height
 
 
 def test_a_verdict_is_a_png_that_grows_with_its_metrics_and_findings() -> None:

@@ -5,7 +5,7 @@ import io
 import json
 import secrets
 import sys
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -13,8 +13,10 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 import pytest
+from cyclopts import App
 
 from holdfast.apps.cli import CliDeps, main
+from holdfast.apps.cli.exits import sentences
 from holdfast.apps.cli.records import RecordDeps
 from holdfast.apps.cli.verdict_backtest import BacktestDeps
 from holdfast.apps.cli.verdict_compare import CompareDeps
@@ -258,6 +260,14 @@ class Told:
     @property
     def document(self) -> Any:
         return json.loads(self.out)
+
+
+def told_by(app: App, tokens: Iterable[str | Path], capsys: pytest.CaptureFixture[str]) -> Told:
+    """Run one command of a part of the command line."""
+    with pytest.raises(SystemExit) as ended, sentences():
+        app(list(map(str, tokens)))
+    written = capsys.readouterr()
+    return Told(int(ended.value.code or 0), written.out, written.err)
 
 
 @pytest.fixture

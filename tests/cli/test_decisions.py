@@ -302,6 +302,7 @@ def test_handing_over_to_nobody_is_bad_input(holdfast):
         (("--to", "vera"), "delegate", "vera"),
         (("--until", IN_A_WEEK.isoformat()), "extend", IN_A_WEEK.strftime("%Y-%m-%dT%H:%M:%SZ")),
     ],
+    ids=["approve", "reject", "delegate", "extend"],  # the same names in every process, whatever the time
 )
 def test_a_code_is_sent_for_later(holdfast, runs, options, verb, action):
     told = holdfast("gate", "code", RUN, "--as", "boris", *options)

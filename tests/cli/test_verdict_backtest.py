@@ -13,11 +13,11 @@ from cyclopts import App, Parameter
 
 from holdfast.adapters.charts.backtest import backtest_chart
 from holdfast.adapters.releases import read_releases
-from holdfast.apps.cli.exits import sentences
 from holdfast.apps.cli.verdict_backtest import BacktestCommands, BacktestDeps, PastSeries, add_backtest
 from holdfast.domain.errors import MetricsUnavailable
 from holdfast.runbook.library import RunbookLibrary
 from holdfast.verdict.releases import RELEASE_SCORING
+from tests.cli.conftest import told_by
 from tests.releases.folders import Folder, several
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -93,10 +93,8 @@ def holdfast(database: Database, runbooks: Path, capsys: pytest.CaptureFixture[s
         verdict = App(name="verdict")
         add_backtest(verdict, BacktestCommands(deps))
         app.command(verdict)
-        with pytest.raises(SystemExit) as ended, sentences():
-            app(["verdict", "backtest", *map(str, tokens)])
-        written = capsys.readouterr()
-        return int(ended.value.code or 0), written.out, written.err
+        told = told_by(app, ["verdict", "backtest", *tokens], capsys)
+        return told.code, told.out, told.err
 
     return command
 

@@ -15,12 +15,12 @@ from cyclopts import App, Parameter
 
 from holdfast.adapters.charts.comparison import comparison_chart
 from holdfast.adapters.sql_store import SqlStore
-from holdfast.apps.cli.exits import sentences
 from holdfast.apps.cli.verdict_compare import CompareCommands, CompareDeps, add_comparison
 from holdfast.domain.people import People, Person
 from holdfast.domain.proofs import Keyring
 from holdfast.ports.verdicts import KeptVerdict, VerdictLog
 from holdfast.verdict.observation import Outcome
+from tests.cli.conftest import Told, told_by
 
 NOW = datetime.now(UTC)
 PEOPLE = People(people=(Person(name="anna", title="Anna"), Person(name="boris", title="Boris")))
@@ -79,13 +79,6 @@ class Kept:
         asyncio.run(do())
 
 
-@dataclass
-class Told:
-    code: int
-    out: str
-    err: str
-
-
 @pytest.fixture
 def kept(tmp_path: Path) -> Kept:
     return Kept(tmp_path / "holdfast.db")
@@ -101,10 +94,7 @@ def holdfast(kept: Kept, capsys: pytest.CaptureFixture[str]) -> Callable[..., To
         deps = CompareDeps(log=kept.opened, draw=comparison_chart, people=lambda: PEOPLE)
         add_comparison(verdict, CompareCommands(deps))
         app.command(verdict)
-        with pytest.raises(SystemExit) as ended, sentences():
-            app(["verdict", *tokens])
-        written = capsys.readouterr()
-        return Told(int(ended.value.code or 0), written.out, written.err)
+        return told_by(app, ["verdict", *tokens], capsys)
 
     return command
 

@@ -1,6 +1,5 @@
 """`holdfast verdict correlate` over the runbook of the repository and a metrics database in memory."""
 
-import json
 from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -12,10 +11,10 @@ import numpy as np
 import pytest
 from cyclopts import App, Parameter
 
-from holdfast.apps.cli.exits import sentences
 from holdfast.apps.cli.verdict_correlate import CorrelateCommands, CorrelateDeps, add_correlate
 from holdfast.domain.errors import MetricsUnavailable
 from holdfast.runbook.library import RunbookLibrary
+from tests.cli.conftest import Told, told_by
 
 ROOT = Path(__file__).resolve().parents[2]
 NOON = datetime(2026, 3, 8, 12, 0, tzinfo=UTC)
@@ -55,17 +54,6 @@ class MemoryDatabase:
         return {start + i * step: float(value) for i, value in enumerate(values) if i != 7}
 
 
-@dataclass
-class Told:
-    code: int
-    out: str
-    err: str
-
-    @property
-    def document(self) -> Any:
-        return json.loads(self.out)
-
-
 Command = Callable[..., Told]
 
 
@@ -95,10 +83,7 @@ def correlate(
         app = App(name="verdict", default_parameter=Parameter(negative=()), help_format="plaintext")
         deps = CorrelateDeps(series=series, library=lambda: RunbookLibrary([ROOT / "runbooks"]), draw=draw)
         add_correlate(app, CorrelateCommands(deps))
-        with pytest.raises(SystemExit) as ended, sentences():
-            app(["correlate", *tokens])
-        written = capsys.readouterr()
-        return Told(int(ended.value.code or 0), written.out, written.err)
+        return told_by(app, ["correlate", *tokens], capsys)
 
     return command
 

@@ -8,11 +8,10 @@ import pytest
 from cyclopts import App, Parameter
 from rich.console import Console
 
-from holdfast.apps.cli.exits import sentences
 from holdfast.apps.cli.verdict_explain import ExplainCommands, ExplainDeps, add_verdict, explanation
 from holdfast.domain.errors import InvalidInput
 from holdfast.domain.view import RunState
-from tests.cli.conftest import RUN, MemoryRuns, Told, waiting_run
+from tests.cli.conftest import RUN, MemoryRuns, Told, told_by, waiting_run
 from tests.telegram.views import a_measured_line, a_measured_verdict, a_view
 
 PNG = b"\x89PNG a picture"
@@ -43,10 +42,7 @@ def explain(view, capsys):
     add_verdict(app, ExplainCommands(deps))
 
     def command(*tokens: str) -> Told:
-        with pytest.raises(SystemExit) as ended, sentences():
-            app(["verdict", "explain", *tokens])
-        written = capsys.readouterr()
-        return Told(int(ended.value.code or 0), written.out, written.err)
+        return told_by(app, ["verdict", "explain", *tokens], capsys)
 
     return command
 

@@ -1,9 +1,5 @@
-import shutil
-import socket
 import subprocess
-import time
-from collections.abc import AsyncIterator, Callable, Generator, Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import httpx
@@ -11,49 +7,7 @@ import pytest
 from prometheus_client import CollectorRegistry, Counter, Gauge, start_http_server
 
 from holdfast.adapters.prometheus import PrometheusMetrics
-
-_CONFIG = """
-global: {{scrape_interval: 1s}}
-scrape_configs:
-  - job_name: shop
-    static_configs: [{{targets: ["127.0.0.1:{port}"]}}]
-"""
-
-
-@contextmanager
-def _running(config: Path) -> Generator[tuple[str, subprocess.Popen[bytes]]]:
-    program = shutil.which("prometheus")
-    if program is None:
-        pytest.fail("these tests need Prometheus: apt-get install --no-install-recommends prometheus")
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        address = f"127.0.0.1:{free.getsockname()[1]}"
-    command = [
-        program,
-        f"--config.file={config}",
-        f"--storage.tsdb.path={config.parent / 'data'}",
-        f"--web.listen-address={address}",
-    ]
-    with (config.parent / "log").open("wb") as log:
-        process = subprocess.Popen(command, stderr=log)
-    try:
-        _wait_for(lambda: httpx.get(f"http://{address}/-/ready").status_code == 200)
-        yield f"http://{address}", process
-    finally:
-        process.kill()
-        process.wait()
-
-
-def _wait_for(condition: Callable[[], bool], seconds: float = 20) -> None:
-    deadline = time.monotonic() + seconds
-    while time.monotonic() < deadline:
-        try:
-            if condition():
-                return
-        except httpx.TransportError:
-            pass
-        time.sleep(0.1)
-    pytest.fail(f"not ready after {seconds} s")
+from tests.prometheus.server import running, wait_for
 
 
 @pytest.fixture(scope="session")
@@ -74,25 +28,22 @@ def exporter_port() -> Iterator[int]:
 
 @pytest.fixture(scope="session")
 def prometheus_url(exporter_port: int, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    config = tmp_path_factory.mktemp("prometheus") / "prometheus.yml"
-    config.write_text(_CONFIG.format(port=exporter_port))
+    directory = tmp_path_factory.mktemp("prometheus")
 
     def scraped_three_times() -> bool:
         query = {"query": "count_over_time(shop_ratio[1m])"}
         answer = httpx.post(f"{url}/api/v1/query", data=query).json()
         return any(float(series["value"][1]) >= 3 for series in answer["data"]["result"])
 
-    with _running(config) as (url, _):
-        _wait_for(scraped_three_times)
+    with running(directory, scraping=f"127.0.0.1:{exporter_port}") as (url, _):
+        wait_for(scraped_three_times)
         yield url
 
 
 @pytest.fixture
 def killable_prometheus(tmp_path: Path) -> Iterator[tuple[str, subprocess.Popen[bytes]]]:
-    config = tmp_path / "prometheus.yml"
-    config.write_text("scrape_configs: []")
-    with _running(config) as running:
-        yield running
+    with running(tmp_path) as (url, process):
+        yield url, process
 
 
 @pytest.fixture

@@ -61,6 +61,12 @@ async def asked_again(run: Run) -> None:
     await run.gate(lambda g: g.id != gate.id)
 
 
+async def attributed(run: Run) -> None:
+    """Judged by whose fault it is, with shadows: bad on the first share, rolled back by a veto."""
+    run.show("error_rate", 40.0)
+    await run.answer()
+
+
 POLICIES: dict[str, dict[str, Any]] = {
     "asked-again": {
         "approvers": ["vera"],
@@ -73,13 +79,17 @@ SCENARIOS: dict[str, Callable[[Run], Awaitable[None]]] = {
     "rolled-back": rolled_back,
     "stopped": stopped,
     "asked-again": asked_again,
+    "attributed": attributed,
 }
 
 
 async def record(house: House, version: str, folder: Path) -> None:
     """Play each scenario and write its history."""
     for name, play in SCENARIOS.items():
-        runbook = house.write(**_stages(POLICIES.get(name)))
+        if name == "attributed":
+            runbook = house.write_attributed(shadow=["weighted", "judge", "weighted-seed"])
+        else:
+            runbook = house.write(**_stages(POLICIES.get(name)))
         house.targets.targets[runbook].down = name == "stopped"
         run = await house.start(runbook)
         await play(run)

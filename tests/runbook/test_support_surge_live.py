@@ -1,11 +1,8 @@
 """The queries of the shipped runbook on the stand-in shop under traffic, asked of a real Prometheus."""
 
 import math
-import shutil
-import socket
-import subprocess
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
@@ -16,6 +13,7 @@ import pytest
 
 from holdfast.runbook.library import RunbookLibrary
 from holdfast.verdict.query import resolve
+from tests.prometheus.server import running
 from tests.sim_shop.physics import FIX_BOT, FIX_POOL, Clientele, clientele
 
 SCORING = (
@@ -54,7 +52,7 @@ class Seen:
 
 @pytest.fixture(scope="module")
 def seen(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Seen]:
-    with clientele() as world, prometheus(tmp_path_factory.mktemp("live"), world) as url:
+    with clientele() as world, _watched(tmp_path_factory.mktemp("live"), world) as url:
         world.rate(40)
         world.both(FIX_BOT, FIX_POOL)
         world.put("share", percent=25)
@@ -134,36 +132,7 @@ def asked(url: str, side: str) -> Answers:
 
 
 @contextmanager
-def prometheus(directory: Path, world: Clientele) -> Iterator[str]:
+def _watched(directory: Path, world: Clientele) -> Iterator[str]:
     """Run a Prometheus that scrapes the shop each second; yields its URL."""
-    program = shutil.which("prometheus")
-    assert program, "prometheus is needed: apt-get install --no-install-recommends prometheus"
-    shop = world.urls["shop"].removeprefix("http://")
-    config = directory / "prometheus.yml"
-    config.write_text(
-        "global: {scrape_interval: 1s}\n"
-        f'scrape_configs: [{{job_name: shop, static_configs: [{{targets: ["{shop}"]}}]}}]\n'
-    )
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        address = f"127.0.0.1:{free.getsockname()[1]}"
-    command = [program, f"--config.file={config}", f"--storage.tsdb.path={directory / 'data'}"]
-    with (directory / "log").open("wb") as log:
-        process = subprocess.Popen([*command, f"--web.listen-address={address}"], stderr=log)
-    try:
-        _until(lambda: httpx.get(f"http://{address}/-/ready").is_success)
-        yield f"http://{address}"
-    finally:
-        process.terminate()
-        process.wait(timeout=20)
-
-
-def _until(true: Callable[[], bool], seconds: float = 20) -> None:
-    deadline = time.monotonic() + seconds
-    while time.monotonic() < deadline:
-        try:
-            if true():
-                return
-        except httpx.TransportError:
-            pass
-        time.sleep(0.1)
-    pytest.fail(f"not ready after {seconds:g} s")
+    with running(directory, scraping=world.urls["shop"].removeprefix("http://")) as (url, _):
+        yield url

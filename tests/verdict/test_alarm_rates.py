@@ -10,7 +10,6 @@ from holdfast.verdict.alarm_rates import (
     MINUTES_PER_DAY,
     Healthy,
     chance_within,
-    episodes_per_minute,
     per_check,
     per_day,
     student_tail,
@@ -26,7 +25,8 @@ from holdfast.verdict.detector_settings import (
     Sigmas,
     ZScore,
 )
-from holdfast.verdict.detectors import hold
+from holdfast.verdict.episodes import episodes_per_minute
+from holdfast.verdict.hysteresis import hold
 
 AT_ONCE = Hysteresis(bad=1, of=1)
 STANDARD = Healthy(mean=0, standard_deviation=1)

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from holdfast.verdict.attributed import outcomes, verdict
+from holdfast.verdict.detector_settings import Fixed
 from holdfast.verdict.minutes import minutes_of
 from holdfast.verdict.observation import EdgeBaseline, NoData, Observation, Outcome, Verdict
 from tests.verdict.shares import METRICS, baseline, edge, minute, scoring, with_metric
@@ -63,8 +64,17 @@ def test_the_edges_are_told_first() -> None:
 
 
 def test_without_edges_it_is_the_weighted_model_without_what_is_shared() -> None:
-    assert verdicts(minutes(3, {"errors": 60.0}))[-1] is ROLLBACK
-    assert verdicts(minutes(3, {"errors": 60.0}, {"errors": 40.0}))[-1] is CONTINUE
+    metrics = with_metric("errors", detector=Fixed(limit=10))
+
+    assert verdicts(minutes(3, {"errors": 60.0}), metrics=metrics)[-1] is ROLLBACK
+    assert verdicts(minutes(3, {"errors": 60.0}, {"errors": 20.0}), metrics=metrics)[-1] is ROLLBACK
+    assert verdicts(minutes(3, {"errors": 60.0}, {"errors": 40.0}), metrics=metrics)[-1] is CONTINUE
+
+
+def test_what_is_worse_than_the_control_now_counts_though_the_control_is_far_from_the_past() -> None:
+    assert verdicts(minutes(3, {"errors": 60.0}, {"errors": 58.0}))[-1] is CONTINUE
+    assert verdicts(minutes(3, {"errors": 60.0}, {"errors": 40.0}))[-1] is ROLLBACK
+    assert verdicts(minutes(3, {"volume": 0.1}, {"volume": 6.0}))[-1] is PAUSE
 
 
 def test_a_metric_that_is_left_to_the_edges_does_not_count_where_they_are_measured() -> None:
@@ -79,6 +89,38 @@ def test_a_metric_that_is_left_to_the_edges_counts_until_they_are_measured() -> 
     seen = [minute(n, {"errors": 60.0}, edges=[FINE] if n == 3 else []) for n in range(4)]
 
     assert verdicts(seen, metrics=BY_EDGES) == [CONTINUE, ROLLBACK, ROLLBACK, CONTINUE]
+
+
+def test_a_metric_that_is_left_to_the_edges_counts_again_when_they_are_gone() -> None:
+    seen = [minute(n, {"errors": 60.0}, edges=[FINE] if n < 2 else []) for n in range(9)]
+
+    found = verdicts(seen, metrics=BY_EDGES)
+
+    assert found == [CONTINUE] * 6 + [ROLLBACK] * 3
+
+
+def test_the_file_says_how_long_edges_may_be_unseen() -> None:
+    seen = [minute(n, {"errors": 60.0}, edges=[FINE] if n < 2 else []) for n in range(5)]
+
+    found = verdicts(seen, metrics=BY_EDGES, attribution={"silent_minutes": 2})
+
+    assert found == [CONTINUE] * 3 + [ROLLBACK] * 2
+
+
+def test_calls_to_the_control_alone_are_edges_that_are_measured() -> None:
+    uncalled = edge("bot", "shop", [], [0.0])
+
+    assert verdicts(minutes(4, {"errors": 60.0}, edges=[uncalled]), metrics=BY_EDGES)[-1] is CONTINUE
+
+
+def test_a_metric_that_is_left_to_the_edges_is_not_in_the_reason_while_they_speak() -> None:
+    red = {"errors": 60.0}
+
+    assert last(minutes(3, red, edges=[FINE]), metrics=BY_EDGES).reason == (
+        "risk 0.00 at 5 %: no metric is worse by more than it may be"
+    )
+    assert "errors is 60 %" in last(minutes(3, red), metrics=BY_EDGES).reason
+    assert "errors is 60 %" in last(minutes(3, red, edges=[FINE])).reason
 
 
 def test_edges_to_dependencies_alone_do_not_speak_for_the_metrics() -> None:

@@ -1,10 +1,8 @@
 import math
-from collections.abc import Callable
 from datetime import UTC, datetime, timedelta, timezone
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -12,36 +10,18 @@ from scipy import stats
 
 from holdfast.domain.errors import InvalidInput
 from holdfast.verdict.change_points import JointStep, Shift, shifts, stepped_together
-
-Floats = npt.NDArray[np.float64]
-Make = Callable[[np.random.Generator, int], Floats]
+from tests.verdict.noise import (
+    Floats,
+    Make,
+    autoregressive,
+    noisy_walk,
+    random_walk,
+    rare_errors,
+    remembering,
+)
 
 MINUTE = timedelta(minutes=1)
 NOON = datetime(2026, 3, 8, 12, 0, tzinfo=UTC)
-
-
-def autoregressive(rng: np.random.Generator, points: int, memory: float = 0.0) -> Floats:
-    """Return an AR(1) series of variance 1, after a burn-in of 200 points."""
-    shocks = rng.normal(size=points + 200) * math.sqrt(1 - memory**2)
-    for i in range(1, shocks.size):
-        shocks[i] += memory * shocks[i - 1]
-    return shocks[200:]
-
-
-def remembering(memory: float) -> Make:
-    return lambda rng, points: autoregressive(rng, points, memory)
-
-
-def random_walk(rng: np.random.Generator, points: int) -> Floats:
-    return rng.normal(size=points).cumsum()
-
-
-def noisy_walk(rng: np.random.Generator, points: int) -> Floats:
-    return random_walk(rng, points) + rng.normal(size=points) * 4
-
-
-def rare_errors(rng: np.random.Generator, points: int) -> Floats:
-    return rng.poisson(0.1, size=points).astype(np.float64)
 
 
 def heavy_tailed(rng: np.random.Generator, points: int) -> Floats:

@@ -1,10 +1,8 @@
 import math
-from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -12,31 +10,17 @@ from scipy import stats
 
 from holdfast.domain.errors import InvalidInput
 from holdfast.verdict.correlation import Link, moved_together
-
-Floats = npt.NDArray[np.float64]
-Make = Callable[[np.random.Generator, int], Floats]
+from tests.verdict.noise import (
+    Floats,
+    Make,
+    autoregressive,
+    noisy_walk,
+    random_walk,
+    rare_errors,
+    remembering,
+)
 
 MINUTE = timedelta(minutes=1)
-
-
-def autoregressive(rng: np.random.Generator, points: int, memory: float = 0.0) -> Floats:
-    """Return an AR(1) series after a burn-in of 200 points."""
-    shocks = rng.normal(size=points + 200)
-    for i in range(1, shocks.size):
-        shocks[i] += memory * shocks[i - 1]
-    return shocks[200:]
-
-
-def remembering(memory: float) -> Make:
-    return lambda rng, points: autoregressive(rng, points, memory)
-
-
-def random_walk(rng: np.random.Generator, points: int) -> Floats:
-    return rng.normal(size=points).cumsum()
-
-
-def noisy_walk(rng: np.random.Generator, points: int) -> Floats:
-    return random_walk(rng, points) + rng.normal(size=points) * 4
 
 
 def skewed(rng: np.random.Generator, points: int) -> Floats:
@@ -51,10 +35,6 @@ def wild_in_an_incident(rng: np.random.Generator, points: int) -> Floats:
 
 def counts(rng: np.random.Generator, points: int) -> Floats:
     return rng.poisson(0.5, size=points).astype(np.float64)
-
-
-def rare_errors(rng: np.random.Generator, points: int) -> Floats:
-    return rng.poisson(0.1, size=points).astype(np.float64)
 
 
 def stepping_once(rng: np.random.Generator, points: int) -> Floats:

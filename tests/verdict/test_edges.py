@@ -4,6 +4,8 @@ from collections.abc import Sequence
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from holdfast.verdict.edges import charges, findings, level_of
 from holdfast.verdict.minutes import minutes_of
@@ -116,6 +118,25 @@ def test_errors_that_the_control_shares_are_not_the_canarys() -> None:
     assert levels(alike(edge("bot", "shop", [40.0], [38.0, 41.0]))) == [NOTHING] * 3
 
 
+tenths = st.integers(0, 300).map(lambda number: number / 10)
+
+
+@given(before=tenths)
+def test_a_rise_of_exactly_the_points_of_the_file_counts(before: float) -> None:
+    to_pause, to_roll_back = (round(before + rise, 1) for rise in (5, 20))
+
+    assert levels(alike(edge("bot", "shop", [to_pause], [0.0])), usual("bot", "shop", before))[-1] == TO_PAUSE
+    seen = alike(edge("bot", "shop", [to_roll_back], [0.0]))
+    assert levels(seen, usual("bot", "shop", before))[-1] == TO_ROLL_BACK
+
+
+@given(before=tenths, half=st.integers(25, 300).map(lambda number: number / 10))
+def test_exactly_half_of_a_rise_is_shared(before: float, half: float) -> None:
+    canary, control = round(before + 2 * half, 1), round(before + half, 1)
+
+    assert levels(alike(edge("bot", "shop", [canary], [control])), usual("bot", "shop", before))[-1] == NOTHING
+
+
 @pytest.mark.parametrize(("control", "level"), [(20.0, NOTHING), (19.0, TO_ROLL_BACK)])
 def test_errors_are_shared_from_half_of_their_rise_on(control: float, level: int) -> None:
     assert levels(alike(edge("bot", "shop", [40.0], [control])))[-1] == level
@@ -176,6 +197,43 @@ def test_the_worst_dependency_explains_errors() -> None:
     seen = alike(
         edge("bot", "shop", [40.0], [0.0]), edge("shop", "crm", [], [30.0]), edge("shop", "erp", [], [0.0])
     )
+
+    assert levels(seen)[-1] == NOTHING
+
+
+@pytest.mark.parametrize(
+    ("asked_for", "level"),
+    [(1000.0, NOTHING), (500.0, NOTHING), (490.0, TO_ROLL_BACK), (0.0, TO_ROLL_BACK), (5000.0, NOTHING)],
+    ids=["by every call", "by every second", "by fewer", "by none", "by every call many times"],
+)
+def test_a_dependency_explains_only_the_part_of_the_errors_that_need_it(asked_for: float, level: int) -> None:
+    seen = alike(
+        edge("bot", "shop", [40.0], [0.0], canary_calls=50.0, control_calls=1000.0),
+        edge("shop", "crm", [], [40.0], control_calls=asked_for),
+    )
+
+    assert levels(seen)[-1] == level
+
+
+def test_how_often_a_dependency_is_needed_counts_all_callers() -> None:
+    crm = edge("shop", "crm", [], [40.0], control_calls=500.0)
+    calls = {"canary_calls": 50.0, "control_calls": 500.0}
+    bot, web = edge("bot", "shop", [40.0], [0.0], **calls), edge("web", "shop", [0.0], [0.0], **calls)
+
+    assert levels(alike(bot, crm))[-1] == NOTHING
+    assert levels(alike(bot, web, crm))[-1] == NOTHING
+    assert levels(alike(bot, web, edge("shop", "crm", [], [40.0], control_calls=490.0)))[-1] == TO_ROLL_BACK
+
+
+@pytest.mark.parametrize(
+    ("caller", "dependency"),
+    [({"control_calls": 1000.0}, {}), ({}, {"control_calls": 1.0})],
+    ids=["the dependency", "the caller"],
+)
+def test_a_dependency_counts_in_full_where_calls_are_not_counted_of(
+    caller: dict[str, float], dependency: dict[str, float]
+) -> None:
+    seen = alike(edge("bot", "shop", [40.0], [0.0], **caller), edge("shop", "crm", [], [30.0], **dependency))
 
     assert levels(seen)[-1] == NOTHING
 
@@ -299,6 +357,13 @@ def test_missing_successes_say_nothing_where(sample: EdgeSample) -> None:
     assert levels(alike(sample)) == [NOTHING] * 3
 
 
+@pytest.mark.parametrize(("calls_made", "level"), [(0.0, NOTHING), (3.0, TO_PAUSE)])
+def test_a_ratio_of_no_calls_is_no_missing_success(calls_made: float, level: int) -> None:
+    sample = edge("bot", "shop", [None], [0.0, 0.0, 30.0], canary_calls=calls_made, control_calls=900.0)
+
+    assert levels(alike(sample, minutes=1)) == [level]
+
+
 @pytest.mark.parametrize(("percent", "level"), [(5.0, NOTHING), (5.1, TO_PAUSE)])
 def test_the_errors_must_be_more_than_the_worst_of_the_past(percent: float, level: int) -> None:
     seen = alike(edge("bot", "shop", [None], [0.0, 0.0, percent]), minutes=1)
@@ -407,11 +472,30 @@ def test_a_control_that_does_not_speak_is_not_told_as_healthy() -> None:
     assert "an unknown part at the control" in found.words
 
 
+def test_errors_that_are_gone_but_still_count_are_told_as_gone() -> None:
+    (found,) = told(in_turn(edge("bot", "shop", [90.0], [0.0]), edge("bot", "shop", [90.0], [0.0]), FINE))
+
+    assert found.outcome is Outcome.ROLLBACK
+    assert "again" in found.words
+    assert "last verdicts" in found.words
+
+
+def test_calls_that_are_enough_again_but_still_count_are_told_as_enough() -> None:
+    seen = alike(asked(100.0, 1900.0), calls(10.0, 1900.0))
+    seen[-1] = minute(2, edges=[asked(100.0, 1900.0), calls(60.0, 1900.0)])
+
+    (found,) = told(seen)
+
+    assert "again" in found.words
+    assert "last verdicts" in found.words
+
+
 def test_silence_is_told_with_how_long_it_lasts() -> None:
     (found,) = told(alike(UNCALLED, minutes=6))
 
     assert found.words == (
-        "no call reached the canary for 6 verdicts in a row, while the control answers with at most 5 % errors"
+        "no call has reached the canary for at least 5 verdicts, "
+        "while the control answers with at most 5 % errors"
     )
 
 
@@ -427,7 +511,7 @@ def test_missing_successes_are_told_with_the_errors_in_the_pool() -> None:
 def test_missing_calls_are_told_with_how_many_were_expected() -> None:
     (found,) = told(alike(asked(100.0, 1900.0), calls(10.0, 1900.0)))
 
-    assert found.words == "calls shop → crm: 10 calls, 100 expected by what the control calls"
+    assert found.words == "calls shop → crm: 10 with the canary, about 100 expected by the control's mix"
 
 
 def test_the_worst_finding_comes_first() -> None:

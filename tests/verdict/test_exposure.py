@@ -1,6 +1,5 @@
 from collections.abc import Sequence
-from datetime import UTC, datetime, timedelta
-from itertools import pairwise
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -9,21 +8,14 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from holdfast.domain.errors import InvalidInput
-from holdfast.verdict.exposure import (
-    CausedExposure,
-    CausedShare,
-    Detection,
-    ExposedMinute,
-    PlannedExposure,
-    caused,
-    planned,
-)
+from holdfast.domain.view import ExposedShare
+from holdfast.verdict.exposure import CausedExposure, Detection, PlannedExposure, planned, summed
 
 MINUTE = timedelta(minutes=1)
-NOON = datetime(2026, 3, 2, 12, tzinfo=UTC)
 
 SHARES = st.lists(st.integers(1, 100), min_size=1, max_size=5)
 TRAFFIC = st.floats(0, 1e6)
+MET = st.lists(st.tuples(st.sampled_from((5, 25, 50, 100)), st.floats(0, 1e6), st.floats(0, 1e6)), max_size=8)
 DETECTIONS = st.builds(
     Detection,
     settle=st.timedeltas(timedelta(0), timedelta(hours=1)),
@@ -32,14 +24,6 @@ DETECTIONS = st.builds(
     silent_in_a_row=st.integers(0, 10),
     reaction=st.timedeltas(timedelta(0), timedelta(hours=1)),
 )
-
-
-def minutes(*records: tuple[int, float | None, float | None]) -> list[ExposedMinute]:
-    """Return one record a minute from noon on, each from share, users a minute, and the bad part."""
-    return [
-        ExposedMinute(start=NOON + i * MINUTE, share_percent=share, users_per_minute=users, bad=bad)
-        for i, (share, users, bad) in enumerate(records)
-    ]
 
 
 # --- before the start ---------------------------------------------------------------------------------------
@@ -76,6 +60,23 @@ def test_a_bound_is_rounded_up_and_a_single_one_is_singular() -> None:
 
     assert plan.words.startswith("at most 2 bad user-minutes: 1 % of 3 users/min for 1 h (1 verdict of 1 h)")
     assert planned((1,), 1, Detection()).words.startswith("at most 1 bad user-minute:")
+
+
+@pytest.mark.parametrize(
+    ("users", "bad_in_a_row", "told"),
+    [
+        (1000.0, 3, "750 bad user-minutes (25 % of 1,000 users/min for 3 min)"),
+        (37.5, 1, "10 bad user-minutes (25 % of 38 users/min for 1 min)"),
+        (4.0, 1, "1 bad user-minute (25 % of 4 users/min for 1 min)"),
+        (0.0, 1, "0 bad user-minutes (25 % of 0 users/min for 1 min)"),
+    ],
+)
+def test_briefly_a_plan_says_its_worst_case_rounded_up(users: float, bad_in_a_row: int, told: str) -> None:
+    assert planned((5, 25), users, Detection(bad_in_a_row=bad_in_a_row)).briefly == told
+
+
+def test_a_plan_that_was_never_made_says_briefly_that_nobody_is_exposed() -> None:
+    assert PlannedExposure().briefly == "0 bad user-minutes (0 % of 0 users/min for 0 s)"
 
 
 @pytest.mark.parametrize(
@@ -148,97 +149,65 @@ def test_nobody_there_means_no_exposure(shares: list[int], detection: Detection)
 
 
 def test_what_was_caused_is_split_by_share_and_written_in_words() -> None:
-    found = caused(minutes((5, 1000, 0), (5, 1000, 0.2), (25, 1000, True), (25, 1000, True), (0, 1000, 0)))
+    found = summed([(25, 250, 250), (5, 50, 0), (5, 50, 10), (25, 250, 250)])
 
     assert found.by_share == (
-        CausedShare(share_percent=5, on_canary=100, bad=10),
-        CausedShare(share_percent=25, on_canary=500, bad=500),
+        ExposedShare(share_percent=5, on_canary=100, bad=10),
+        ExposedShare(share_percent=25, on_canary=500, bad=500),
     )
-    assert (found.on_canary, found.bad, found.is_lower_bound) == (600, 510, False)
+    assert (found.on_canary, found.bad) == (600, 510)
     assert found.words == "510 bad user-minutes of 600 on the canary (5 %: 10 of 100, 25 %: 500 of 500)"
 
 
-def test_unknown_traffic_makes_a_lower_bound_and_the_words_say_so() -> None:
-    found = caused(minutes((5, 1000, False), (25, 1000, True), (25, None, True), (0, None, False)))
-
-    assert (found.bad, found.is_lower_bound, found.traffic_unknown_for) == (250, True, MINUTE)
-    assert found.words == (
-        "at least 250 bad user-minutes of at least 300 on the canary (5 %: 0 of 50, 25 %: 250 of 250); "
-        "traffic unknown for 1 min"
-    )
+def test_what_was_caused_is_rounded_to_whole_user_minutes_and_a_single_one_is_singular() -> None:
+    assert summed([(5, 1999.6, 1.4)]).words == "1 bad user-minute of 2,000 on the canary (5 %: 1 of 2,000)"
 
 
-def test_unknown_health_makes_a_lower_bound_and_the_words_say_so() -> None:
-    found = caused(minutes((10, 100, None), (10, 100, True)))
-
-    assert (found.on_canary, found.bad, found.badness_unknown_for) == (20, 10, MINUTE)
-    assert found.words.startswith("at least 10 bad user-minutes of at least 20")
-    assert found.words.endswith("; health unknown for 1 min")
+def test_nobody_harmed_is_said_of_those_who_were_counted() -> None:
+    assert summed([(5, 40, 0)]).words == "0 bad user-minutes of 40 on the canary (5 %: 0 of 40)"
 
 
-def test_a_lower_bound_is_rounded_down() -> None:
-    assert caused(minutes((1, 99, True), (1, None, True))).words.startswith("at least 0 bad user-minutes of at")
+@pytest.mark.parametrize("met", [[], [(5, 0.0, 0.0)]])
+def test_nobody_counted_is_not_written_as_nobody_harmed(met: list[tuple[int, float, float]]) -> None:
+    assert summed(met).words == "no user-minute on the canary was counted"
 
 
-@pytest.mark.parametrize(
-    ("records", "words"),
-    [
-        ([], "no user-minute on the canary was counted"),
-        (minutes((0, 100, 0)), "no user-minute on the canary was counted"),
-        (minutes((5, None, 1)), "no user-minute on the canary was counted; traffic unknown for 1 min"),
-    ],
-)
-def test_nobody_counted_is_not_written_as_nobody_harmed(records: list[ExposedMinute], words: str) -> None:
-    assert caused(records).words == words
+@given(MET)
+def test_a_share_is_listed_once_the_smallest_first_and_nobody_is_lost(
+    met: list[tuple[int, float, float]],
+) -> None:
+    found = summed(met)
+
+    assert [share.share_percent for share in found.by_share] == sorted({percent for percent, _, _ in met})
+    assert found.on_canary == pytest.approx(sum(on_canary for _, on_canary, _ in met))
+    assert found.bad == pytest.approx(sum(bad for _, _, bad in met))
 
 
-def test_users_are_not_counted_twice_where_records_overlap() -> None:
-    records = [
-        ExposedMinute(start=NOON + timedelta(seconds=s), share_percent=10, users_per_minute=600, bad=True)
-        for s in (30, 0, 30)
-    ]
-
-    assert caused(records).bad == pytest.approx(30 + 60)
-
-
-def test_records_need_an_aware_start_and_a_part_between_none_and_all() -> None:
-    with pytest.raises(ValidationError, match="start"):
-        ExposedMinute(start=NOON.replace(tzinfo=None))
-    with pytest.raises(ValidationError, match="bad"):
-        ExposedMinute(start=NOON, bad=1.1)
+@given(st.permutations([(5, 7, 0), (5, 11, 1), (25, 13, 0.5), (25, 4, 4)]))
+def test_the_order_in_which_shares_were_met_does_not_matter(met: list[tuple[int, float, float]]) -> None:
+    assert summed(met) == summed(sorted(met))
 
 
 @given(SHARES, TRAFFIC, DETECTIONS, st.data())
 def test_a_canary_stopped_within_the_detection_time_never_causes_more_than_planned(
     shares: list[int], users: float, detection: Detection, data: st.DataObject
 ) -> None:
-    longest = detection.at_the_latest
-    cuts = sorted(data.draw(st.lists(st.timedeltas(timedelta(0), longest), max_size=10)))
-    bounds = [timedelta(0), *cuts, longest]
-    records = [
-        ExposedMinute(
-            start=NOON + begin,
-            duration=end - begin,
-            share_percent=data.draw(st.sampled_from(shares)),
-            users_per_minute=data.draw(st.floats(0, users)),
-            bad=data.draw(st.floats(0, 1)),
-        )
-        for begin, end in pairwise(bounds)
-    ]
+    met: list[tuple[int, float, float]] = []
+    left = detection.at_the_latest / MINUTE
+    for share in shares:
+        lasted = data.draw(st.floats(0, left))
+        left -= lasted
+        on_canary = share / 100 * data.draw(st.floats(0, users)) * lasted
+        met.append((share, on_canary, on_canary * data.draw(st.floats(0, 1))))
 
-    found, plan = caused(records), planned(shares, users, detection)
+    found, plan = summed(met), planned(shares, users, detection)
 
     assert found.bad <= found.on_canary * (1 + 1e-9)
-    assert found.on_canary <= plan.worst.bad_user_minutes * (1 + 1e-9)
-
-
-@given(st.permutations(minutes((5, 7, 0), (5, 11, 1), (25, 13, 0.5), (25, None, 1))))
-def test_the_order_of_records_does_not_matter(records: list[ExposedMinute]) -> None:
-    assert caused(records) == caused(sorted(records, key=lambda record: record.start))
+    assert found.on_canary <= plan.worst.bad_user_minutes * (1 + 1e-9) + 1e-9
 
 
 def test_everything_survives_json() -> None:
-    plan, found = planned((5, 100), 12.5, Detection()), caused(minutes((5, 7, 1), (25, None, 1)))
+    plan, found = planned((5, 100), 12.5, Detection()), summed([(5, 7, 1), (25, 12.5, 0)])
 
     assert PlannedExposure.model_validate_json(plan.model_dump_json()) == plan
     assert CausedExposure.model_validate_json(found.model_dump_json()) == found

@@ -261,7 +261,7 @@ def test_of_two_queries_without_allowance_and_with_it_the_one_without_is_worse()
     ("requests", "level"), [(19.0, UNKNOWN), (20.0, RED), (None, RED)], ids=["few", "enough", "not counted"]
 )
 def test_a_minute_with_few_requests_has_no_level(requests: float | None, level: int) -> None:
-    found = graded([9.0], [0.4], minutes={"canary_requests": requests}, minimum_requests=20)
+    found = graded([9.0], [0.4], minutes={"canary_requests": requests}, traffic="t", minimum_requests=20)
 
     assert found.level.tolist() == [level]
 
@@ -354,26 +354,62 @@ def test_a_metric_is_silent_only_when_all_of_its_queries_are() -> None:
 
 # --- what the control shares ------------------------------------------------------------------------------
 
+LIMITED = only("latency", detector=Fixed(limit=0.6))
+
 
 @pytest.mark.parametrize(
     ("control", "level"), [(1.5, GREEN), (1.49, RED), (NOTHING, RED)], ids=["half", "less than half", "silent"]
 )
 def test_a_deviation_that_the_control_makes_half_of_does_not_count(control: Value, level: int) -> None:
-    found = graded([2.5], control, usual=past(signal(0.5)), discount_shared=True)
+    found = graded([2.5], control, metrics=LIMITED, usual=past(signal(0.5)), discount_shared=True)
 
     assert found.level.tolist() == [level]
+
+
+@pytest.mark.parametrize(
+    "detector",
+    [
+        Fixed(limit=0.6),
+        ZScore(minimum_points=10),
+        Ewma(minimum_points=10, weight=0.5),
+        MovingAverage(minimum_points=10, window=timedelta(minutes=2)),
+        Seasonal(),
+    ],
+    ids=lambda detector: detector.kind,
+)
+def test_what_is_shared_does_not_count_for_any_detector_that_looks_past_the_control(detector: Detector) -> None:
+    usual = past(signal(0.4, median=0.4, mad=0.01, recent=QUIET))
+    metrics = with_detector(detector)
+
+    for discount_shared, level in ((True, GREEN), (False, RED)):
+        found = graded([2.4], [1.5], metrics=metrics, usual=usual, discount_shared=discount_shared)
+        assert found.level.tolist() == [level]
+
+
+@pytest.mark.parametrize("detector", [None, Sigmas()], ids=["threshold", "sigmas"])
+def test_what_is_compared_with_the_control_is_not_excused_by_it_once_more(detector: Detector | None) -> None:
+    found = graded(
+        [2.5], [1.5], metrics=only("latency", detector=detector), usual=past(signal(0.5)), discount_shared=True
+    )
+
+    assert compared_with(found) == "control now"
+    assert found.level.tolist() == [RED]
 
 
 def test_it_counts_where_the_file_asks_for_a_larger_part_to_be_shared() -> None:
     rules = {"shared_percent": 60}
 
-    found = graded([2.5], [1.5], usual=past(signal(0.5)), discount_shared=True, attribution=rules)
+    found = graded(
+        [2.5], [1.5], metrics=LIMITED, usual=past(signal(0.5)), discount_shared=True, attribution=rules
+    )
 
     assert found.level.tolist() == [RED]
 
 
 def test_a_shared_fall_does_not_count_either() -> None:
-    found = graded([2.0, 2.0], [6.0, 8.0], metrics=only("volume"), discount_shared=True)
+    metrics = only("volume", detector=Fixed(limit=9))
+
+    found = graded([2.0, 2.0], [6.0, 8.0], metrics=metrics, discount_shared=True)
 
     assert found.level.tolist() == [GREEN, RED]
 
@@ -381,11 +417,15 @@ def test_a_shared_fall_does_not_count_either() -> None:
 def test_what_is_shared_counts_from_the_same_hour_of_the_past_week() -> None:
     usual = past(signal(0.4, same_hour=summary(0.9)))
 
-    assert graded([1.6], [1.0], usual=usual, discount_shared=True).level.tolist() == [RED]
+    found = graded([1.6, 1.6], [1.0, 1.25], metrics=LIMITED, usual=usual, discount_shared=True)
+
+    assert found.level.tolist() == [RED, GREEN]
 
 
 def test_nothing_is_shared_where_the_past_is_not_known() -> None:
-    found = graded([1.6], [1.0], usual=past(signal(None, None)), discount_shared=True)
+    usual = past(signal(None, None))
+
+    found = graded([1.6], [1.6], metrics=LIMITED, usual=usual, discount_shared=True)
 
     assert found.level.tolist() == [RED]
 
@@ -408,7 +448,7 @@ def with_detector(detector: Detector, name: str = "latency") -> dict[str, Metric
 def test_a_fixed_limit_is_the_highest_good_value() -> None:
     found = graded([0.25, 0.5, 0.51], metrics=with_detector(Fixed(limit=0.5)))
 
-    assert found.level.tolist() == [GREEN, YELLOW, RED]
+    assert found.level.tolist() == [GREEN, GREEN, RED]
     assert found.reference.centre.tolist() == [0.5] * 3
     assert compared_with(found) == "limit"
 
@@ -416,7 +456,19 @@ def test_a_fixed_limit_is_the_highest_good_value() -> None:
 def test_a_fixed_limit_is_the_lowest_good_value_where_falling_is_bad() -> None:
     found = graded([7.5, 5.0, 4.9], metrics=with_detector(Fixed(limit=5), "volume"))
 
-    assert found.level.tolist() == [GREEN, YELLOW, RED]
+    assert found.level.tolist() == [GREEN, GREEN, RED]
+
+
+def test_beyond_a_fixed_limit_a_metric_that_may_be_yellow_at_most_is_yellow() -> None:
+    metrics = only("latency", detector=Fixed(limit=0.5), worst_level="yellow")
+
+    assert graded([0.5, 0.51], metrics=metrics).level.tolist() == [GREEN, YELLOW]
+
+
+def test_a_fixed_limit_is_red_from_where_the_file_says_and_never_yellow() -> None:
+    found = graded([0.55, 0.6, 0.61], metrics=with_detector(Fixed(limit=0.5)), red_from_percent=120)
+
+    assert found.level.tolist() == [GREEN, GREEN, RED]
 
 
 def test_sigmas_as_a_detector_are_compared_with_the_control_now() -> None:
@@ -427,6 +479,24 @@ def test_sigmas_as_a_detector_are_compared_with_the_control_now() -> None:
     assert compared_with(found) == "control now"
     assert found.reference.allowed.tolist() == pytest.approx([0.06, 0.06])
     assert found.level.tolist() == [YELLOW, RED]
+
+
+@pytest.mark.parametrize("control", [0.8, NOTHING], ids=["beside a control", "without one"])
+def test_sigmas_of_too_few_points_of_the_past_know_nothing(control: Value) -> None:
+    usual = past(signal(0.4, 0.02))
+
+    for wanted, level in ((60, RED), (61, UNKNOWN)):
+        detector = Sigmas(minimum_points=wanted)
+        found = graded([9.0], control, metrics=with_detector(detector), usual=usual)
+        assert found.level.tolist() == [level]
+
+
+def test_a_floor_of_sigmas_judges_by_the_control_where_the_past_has_too_few_points() -> None:
+    detector = Sigmas(minimum_points=61, points=0.5)
+
+    found = graded([1.2, 1.4], [0.8, NOTHING], metrics=with_detector(detector), usual=past(signal(0.4, 0.02)))
+
+    assert found.level.tolist() == [YELLOW, UNKNOWN]
 
 
 @pytest.mark.parametrize("floor", [{"at_least_percent": 50}, {"points": 0.4}], ids=str)

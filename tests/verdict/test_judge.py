@@ -77,9 +77,7 @@ def test_a_canary_like_the_control_continues_with_a_full_score() -> None:
     found = judged(window(12))
 
     assert (found.outcome, found.risk_percent) == (CONTINUE, 0)
-    assert found.reason == (
-        "score 100 of 100 at 5 %: no metric differs from the control beyond chance and by enough"
-    )
+    assert found.reason == ("score 100 of 100 at 5 %: no metric differs beyond chance and by enough")
 
 
 # --- what counts as worse ---------------------------------------------------------------------------------
@@ -203,7 +201,9 @@ def test_half_of_the_weight_without_data_is_inconclusive() -> None:
     found = judged(window(12, {**lost, "errors": 9.0}, lost))
 
     assert (found.outcome, found.warming) == (INCONCLUSIVE, False)
-    assert found.reason == "no verdict at 5 %: half of the metrics' weight has no data"
+    assert found.reason == (
+        "no verdict at 5 %: at least half of the weight has too few points: latency, volume"
+    )
 
 
 def test_less_than_half_without_data_is_weighed_out() -> None:
@@ -213,7 +213,7 @@ def test_less_than_half_without_data_is_weighed_out() -> None:
 
     assert found.outcome is ROLLBACK
     assert found.reason.startswith("score 66.7 of 100 at 5 %: volume ")
-    assert found.reason.endswith("; nothing known of latency; nothing known of cpu")
+    assert found.reason.endswith("; too few points of latency, cpu")
 
 
 def test_a_query_without_data_leaves_its_metric_without_a_class() -> None:
@@ -224,7 +224,28 @@ def test_a_query_without_data_leaves_its_metric_without_a_class() -> None:
     found = judged(seen)
 
     assert found.outcome is CONTINUE
-    assert found.reason == "score 100 of 100 at 5 %: nothing known of errors"
+    assert found.reason == "score 100 of 100 at 5 %: too few points of errors"
+    assert found.readings[1].level is None
+
+
+@pytest.mark.parametrize("side", ["canary", "control"])
+def test_a_metric_with_too_few_points_of_a_side_counts_as_missing(side: str) -> None:
+    lost: dict[str, Any] = {"latency": NOTHING}
+    without = (lost, None) if side == "canary" else ({"latency": 9.0}, lost)
+    rest = window(3, {"latency": 9.0})
+
+    for known, level in ((2, None), (3, Level.RED)):
+        seen = [*window(12, *without)[: 12 - known], *rest[:known]]
+        found = judged(seen, metrics=milder(), judge={"minimum_points": 3, "tolerance": 0, "confidence": 0.6})
+        assert found.readings[0].level is level
+
+
+def test_a_veto_does_not_count_on_too_few_points() -> None:
+    seen = [*window(10, {"errors": NOTHING}, {"errors": NOTHING}), *window(9, {"errors": 30.0})]
+
+    found = judged(seen)
+
+    assert (found.outcome, found.risk_percent) == (CONTINUE, 0)
     assert found.readings[1].level is None
 
 
@@ -264,6 +285,38 @@ def test_it_takes_no_more_of_them_than_a_window_holds() -> None:
     assert judged(window(12, {"latency": 9.0}, MISSING), usual, **settings).risk_percent == 60
 
 
+def test_a_control_that_fell_silent_before_the_window_is_no_control() -> None:
+    settings: dict[str, Any] = {"judge": {"minimum_points": 5, "window_points": 10}}
+    storm: Factors = {"latency": 9.0}
+    spoke = window(10, None, None)
+
+    alone = judged([*spoke, *window(10, storm, MISSING)], remembering(60, storm), **settings)
+
+    assert (alone.outcome, alone.risk_percent) == (CONTINUE, 0)
+    assert alone.readings[0].compared_with == "baseline, mean of 10 verdicts"
+
+
+@pytest.mark.parametrize("spoken", [1, 4])
+def test_the_baseline_stands_in_for_a_control_with_too_few_points_to_be_compared(spoken: int) -> None:
+    settings: dict[str, Any] = {"judge": {"minimum_points": 5, "window_points": 10}}
+    storm: Factors = {"latency": 9.0}
+
+    found = judged([*window(spoken), *window(10 - spoken, None, MISSING)], remembering(60, storm), **settings)
+
+    assert found.outcome is CONTINUE
+
+
+def test_a_control_that_begins_to_speak_is_the_control_from_then_on() -> None:
+    settings: dict[str, Any] = {"judge": {"minimum_points": 5, "window_points": 10}}
+    seen = [*window(10, None, MISSING), *window(10)]
+    chosen, usual = scoring(model="judge", **settings), remembering(60, {"latency": 0.1})
+
+    found = outcomes(chosen, usual, minutes_of(seen))
+
+    assert found[9] is ROLLBACK
+    assert found[14:] == [CONTINUE] * 6
+
+
 def test_without_a_control_and_without_such_points_it_is_inconclusive() -> None:
     assert judged(window(12, {"latency": 9.0}, MISSING)).outcome is INCONCLUSIVE
 
@@ -285,7 +338,31 @@ def test_a_replay_without_a_control_gives_the_verdicts_that_were_given_live() ->
 def test_the_reason_names_what_fails() -> None:
     found = judged(window(12, {"latency": 9.0}), metrics=milder())
 
-    assert found.reason.startswith("score 70 of 100 at 5 %: latency shift +")
+    assert found.reason == (
+        "score 70 of 100 at 5 %: latency is 3.68 s, against 0.411 s (control, mean of 12 verdicts): "
+        "higher beyond chance (98 % sure)"
+    )
+
+
+def test_the_reason_says_which_way_a_metric_differs() -> None:
+    found = judged(window(12, {"volume": 0.1}))
+
+    assert found.reason.startswith(
+        "score 80 of 100 at 5 %: volume is 1.2, against 12.1 (control, mean of 12 verdicts): lower"
+    )
+
+
+def test_the_reason_gives_the_numbers_where_there_is_no_multiple_of_the_control() -> None:
+    seen = [minute(n, {"errors": 60.0 + n % 3}, {"errors": 0.0}) for n in range(12)]
+
+    assert "61 %" in judged(seen).reason
+
+
+def test_without_a_control_the_reason_names_what_stood_in_for_it() -> None:
+    found = judged(window(12, {"latency": 9.0}, MISSING), remembering(60), metrics=milder())
+
+    assert "the control's" not in found.reason
+    assert "baseline" in found.reason
 
 
 def test_a_reading_carries_the_means_of_both_sides() -> None:
@@ -299,3 +376,14 @@ def test_a_reading_carries_the_means_of_both_sides() -> None:
     assert latency.level is Level.RED
     assert latency.unit == "s"
     assert found.canary_requests == 40.0
+
+
+def test_a_reading_is_of_the_window_though_a_shadow_remembers_more() -> None:
+    settings: dict[str, Any] = {"judge": {"minimum_points": 5, "window_points": 10}}
+    storm: Factors = {"latency": 9.0}
+
+    latency = judged([*window(30, storm, storm), *window(10)], **settings).readings[0]
+
+    assert latency.value == pytest.approx(0.41, rel=0.02)
+    assert latency.baseline_mean == pytest.approx(0.41, rel=0.02)
+    assert latency.control == latency.baseline_mean

@@ -1,6 +1,7 @@
 """The seed model over many minutes at once gives what it gives minute by minute."""
 
 from decimal import Decimal
+from math import inf, nextafter
 
 import pytest
 from hypothesis import example, given
@@ -58,6 +59,27 @@ def test_a_decimal_on_or_beside_an_edge_gets_the_level_that_a_person_reads(
     chosen, sign = alone(Threshold(points=float(allowed)), way), 1 if way == "rising" else -1
     moved = [(part * allowed + nudge) * sign for part, nudge in moves]
     seen = values(*(float(mean + move) for move in moved))
+
+    replayed, live = both_ways(chosen, before(float(mean)), seen)
+
+    assert replayed == live
+
+
+@given(
+    mean=st.decimals(min_value="1e6", max_value="1e12", places=2),
+    allowed=st.decimals(min_value="0.001", max_value="0.05", places=3),
+    move=st.tuples(parts, st.sampled_from([-1, 0, 1])),
+    way=st.sampled_from([-1, 1]),
+)
+@example(mean=Decimal(10**9), allowed=Decimal("0.05"), move=(Decimal(1), 0), way=1)
+@example(mean=Decimal(10**9), allowed=Decimal("0.05"), move=(Decimal("0.5"), 0), way=1)
+def test_a_small_allowance_of_a_large_number_has_the_same_edges(
+    mean: Decimal, allowed: Decimal, move: tuple[Decimal, int], way: int
+) -> None:
+    """Bytes and counts: the distance between two floats is a good part of what is allowed."""
+    chosen = alone(Threshold(points=float(allowed)), "rising" if way == 1 else "falling")
+    value = float(mean + way * move[0] * allowed)
+    seen = values(nextafter(value, inf * move[1]) if move[1] else value)
 
     replayed, live = both_ways(chosen, before(float(mean)), seen)
 

@@ -8,6 +8,7 @@ import pytest
 from holdfast.verdict.attributed import outcomes as attributed
 from holdfast.verdict.minutes import minutes_of
 from holdfast.verdict.observation import Baseline, NoData, Observation, Outcome, SignalBaseline, Summary
+from holdfast.verdict.settings import Threshold
 from holdfast.verdict.weighted import outcomes, verdict
 from tests.verdict.shares import METRICS, Value, baseline, minute, scoring, with_metric
 
@@ -112,6 +113,31 @@ def test_without_a_control_and_a_baseline_nothing_is_known_of_the_way_back() -> 
 @pytest.mark.parametrize("past", [40.0, 45.0, None], ids=["as good", "better", "not known"])
 def test_there_is_nothing_to_heal_where_sick_now_is_as_good_as_the_past(past: float | None) -> None:
     assert verdicts(minutes(41.0), sick_now(past))[-1] is CONTINUE
+
+
+@pytest.mark.parametrize(("past", "outcome"), [(35.0, CONTINUE), (34.9, PAUSE)], ids=["within", "beyond"])
+def test_there_is_nothing_to_heal_where_sick_now_is_within_what_is_allowed(
+    past: float, outcome: Outcome
+) -> None:
+    """Errors may be five points off."""
+    assert verdicts(minutes(40.0), sick_now(past))[-1] is outcome
+
+
+def test_what_is_allowed_of_a_falling_metric_is_nothing_to_heal_either() -> None:
+    """Volume may be a fifth below the twelve that are usual."""
+    usual, settings = sick_now(), {"sick": {"metrics": ["volume"]}}
+    mild, hard = [[minute(n, {"volume": v}, {"volume": v}) for n in range(3)] for v in (10.5, 6.0)]
+
+    assert verdicts(mild, usual, **settings)[-1] is CONTINUE
+    assert verdicts(hard, usual, **settings)[-1] is PAUSE
+
+
+def test_what_may_grow_by_as_much_as_it_was_can_be_sick() -> None:
+    """Latency is five times what was usual; it may be twice as much, of what was usual."""
+    metrics = with_metric("latency", threshold=Threshold(at_least_percent=100))
+    seen = [minute(n, {"latency": 2.0}, {"latency": 2.0}) for n in range(3)]
+
+    assert verdicts(seen, sick={"metrics": ["latency"]}, metrics=metrics)[-1] is PAUSE
 
 
 def test_the_past_is_the_same_hour_of_the_week_where_that_is_known() -> None:

@@ -7,6 +7,7 @@ import pytest
 
 from holdfast.verdict.detector_settings import Ewma, Fixed, MovingAverage, Seasonal, Sigmas, ZScore
 from holdfast.verdict.minutes import minutes_of
+from holdfast.verdict.models import model_named
 from holdfast.verdict.observation import (
     Baseline,
     Level,
@@ -265,7 +266,7 @@ def test_a_metric_without_weight_and_veto_may_be_missing() -> None:
 
 
 def test_a_metric_without_weight_but_with_a_veto_may_not() -> None:
-    metrics = with_metric("cpu", weight_percent=0, veto="pause") | {
+    metrics = with_metric("cpu", weight_percent=0, veto="pause", worst_level="red") | {
         "latency": metric("latency", weight_percent=40)
     }
 
@@ -296,13 +297,41 @@ def test_an_outage_of_the_provider_is_neither_good_nor_bad() -> None:
 def test_verdicts_on_too_few_requests_are_inconclusive_and_do_not_count() -> None:
     seen = [minute(n, SLOW, canary_requests=requests) for n, requests in enumerate([19.0, 19.0, 20.0, 20.0])]
 
-    assert verdicts(seen, minimum_requests=20) == [INCONCLUSIVE, INCONCLUSIVE, CONTINUE, PAUSE]
+    assert verdicts(seen, traffic="t", minimum_requests=20) == [INCONCLUSIVE, INCONCLUSIVE, CONTINUE, PAUSE]
 
 
 def test_a_canary_that_nobody_asks_is_still_silent() -> None:
     seen = [minute(number, {"latency": SILENT}, canary_requests=0.0) for number in range(5)]
 
-    assert verdicts(seen, minimum_requests=20)[-2:] == [INCONCLUSIVE, PAUSE]
+    assert verdicts(seen, traffic="t", minimum_requests=20)[-2:] == [INCONCLUSIVE, PAUSE]
+
+
+def ignoring() -> dict[str, Metric]:
+    return {name: metric(name, no_data="ignore") for name in METRICS}
+
+
+def test_metrics_that_may_be_missing_do_not_make_up_for_too_few_requests() -> None:
+    seen = [minute(n, SLOW, canary_requests=requests) for n, requests in enumerate([19.0, 19.0, 20.0, 20.0])]
+
+    found = verdicts(seen, metrics=ignoring(), traffic="t", minimum_requests=20)
+
+    assert found == [INCONCLUSIVE, INCONCLUSIVE, CONTINUE, PAUSE]
+
+
+@pytest.mark.parametrize("missing", [NOTHING, SILENT], ids=["both are silent", "the canary is silent"])
+def test_a_verdict_of_which_nothing_is_known_is_inconclusive_though_every_metric_may_be_missing(
+    missing: NoData,
+) -> None:
+    nothing = dict.fromkeys(METRICS, missing)
+    seen = [minute(n, nothing, nothing if missing is NOTHING else {}) for n in range(12)]
+
+    assert verdicts(seen, metrics=ignoring()) == [INCONCLUSIVE] * 12
+
+
+def test_one_metric_that_is_known_is_enough_where_the_others_may_be_missing() -> None:
+    others: dict[str, Value] = dict.fromkeys((name for name in METRICS if name != "cpu"), NOTHING)
+
+    assert last(thrice(others, others), metrics=ignoring()).outcome is CONTINUE
 
 
 # --- detectors in place of the threshold ------------------------------------------------------------------
@@ -390,12 +419,83 @@ def test_the_reason_of_a_silent_canary_says_for_how_long() -> None:
     found = last(share(*[{"latency": SILENT}] * 5))
 
     assert found.reason == (
-        "risk at least 0.00 at 5 %: nothing known of latency: silent for 5 verdicts while the control speaks"
+        "risk at least 0.00 at 5 %: nothing known of latency: "
+        "the canary is silent for at least 5 verdicts while the control speaks"
     )
 
 
+def test_a_silence_that_has_just_begun_is_not_told_in_the_plural() -> None:
+    found = last(share({"latency": SILENT}))
+
+    assert found.reason.endswith(
+        "nothing known of latency: the canary is silent in this verdict while the control speaks"
+    )
+
+
+def test_a_silence_that_fills_the_memory_is_told_as_at_least_so_long() -> None:
+    memory = model_named("weighted").memory(scoring())
+    silent = share(*[{"latency": SILENT}] * memory)
+
+    assert "silent for at least 5 verdicts while" in last(silent).reason
+
+
+def test_a_silent_query_of_a_metric_that_speaks_is_told_as_such() -> None:
+    found = last(thrice({"errors": [SILENT, 0.0]}))
+
+    assert found.reason.endswith("nothing known of errors: one of its queries gives nothing for the canary")
+
+
+def test_a_metric_that_still_counts_though_it_is_fine_again_is_told_as_fine_again() -> None:
+    found = last(share(SLOW, SLOW, QUICK))
+
+    assert (found.risk_percent, found.outcome) == (60, PAUSE)
+    assert found.reason == (
+        "risk 0.60 at 5 %: latency is 0.4 s again, but was red in enough of the last verdicts"
+    )
+
+
+def test_a_metric_that_is_fine_again_is_told_with_its_veto() -> None:
+    found = last(share({"errors": 60.0}, {"errors": 60.0}, {}))
+
+    assert found.outcome is ROLLBACK
+    assert found.reason.endswith(
+        "again, but was red in enough of the last verdicts, which alone means rollback"
+    )
+
+
+def test_a_metric_that_is_bad_in_this_verdict_only_is_told_not_to_count_yet() -> None:
+    found = last(share(QUICK, SLOW))
+
+    assert (found.risk_percent, found.outcome) == (0, CONTINUE)
+    assert found.reason == (
+        "risk 0.00 at 5 %: latency is 2 s, allowed up to 0.6 s (control now 0.4 s): "
+        "bad in this verdict, which alone is not enough"
+    )
+
+
+def test_a_metric_that_may_not_get_worse_at_all_is_told_in_the_first_verdict_too() -> None:
+    metrics = with_metric("latency", threshold=Threshold(points=0))
+
+    found = last(share(SLOW), metrics=metrics)
+
+    assert "latency is 2 s, allowed up to 0.4 s (control now 0.4 s): bad in this verdict" in found.reason
+
+
+@pytest.mark.parametrize(
+    ("name", "bad_value", "words"),
+    [
+        ("latency", 9.0, "latency is 9 s, its detector allows up to 1 s: red"),
+        ("volume", 0.5, "volume is 0.5, its detector allows down to 1: red, which alone means pause"),
+    ],
+)
+def test_a_limit_of_a_detector_is_told_as_such(name: str, bad_value: float, words: str) -> None:
+    found = last(thrice({name: bad_value}), metrics=only(name, detector=Fixed(limit=1.0)))
+
+    assert found.reason == f"risk 2.00 at 5 %: {words}"
+
+
 def test_the_reason_of_too_few_requests_says_how_many_there_are() -> None:
-    chosen: Scoring = scoring(metrics=only("latency"), minimum_requests=20)
+    chosen: Scoring = scoring(metrics=only("latency"), traffic="t", minimum_requests=20)
 
     found = verdict(chosen, baseline(chosen), [minute(0, SLOW, canary_requests=3.0)])
 
@@ -409,9 +509,7 @@ def test_the_reason_of_an_outage_is_the_trouble() -> None:
 
 
 def test_a_quiet_verdict_says_so() -> None:
-    assert last(thrice({})).reason == (
-        "risk 0.00 at 5 %: no metric is worse than the control by more than it may be"
-    )
+    assert last(thrice({})).reason == "risk 0.00 at 5 %: no metric is worse by more than it may be"
 
 
 def test_a_reading_carries_the_numbers_behind_it() -> None:

@@ -23,7 +23,7 @@ from holdfast.ports.runs import RolloutRequest
 from holdfast.runbook.library import RunbookLibrary
 from tests import signing
 from tests.activities.gate_fakes import MemoryAudit, MemoryBook, RecordingChannel
-from tests.fakes import ChatRoom, Metrics, Target, Targets, eventually
+from tests.fakes import ChatRoom, MemoryLog, Metrics, Target, Targets, eventually
 from workers.queues import chat_worker, record_worker, run_workers
 from workers.refusals import keep_refusals
 from workflows.options import RUNBOOK_QUEUE
@@ -113,6 +113,7 @@ class House:
     audit: MemoryAudit = field(default_factory=MemoryAudit)
     delegations: StandingDelegations = field(default_factory=StandingDelegations)
     guard: Guard = field(default_factory=lambda: Guard(signing.KEYS))
+    verdicts: MemoryLog = field(default_factory=MemoryLog)
 
     def workers(self) -> list[Worker]:
         """Everything that `holdfast worker` serves, over these ports."""
@@ -135,15 +136,23 @@ class House:
                     history=TemporalHistory(self.client),
                     file_digest=lambda name: library.rollout(name).digest,
                 ),
+                verdicts=lambda: self.verdicts,
             ),
             chat_worker(self.client, self.chat, calling, run_url=lambda run_id: f"http://ui/{run_id}"),
             record_worker(self.client, RecordActivities(audit=self.audit, delegations=self.delegations)),
         ]
 
+    def write_attributed(self, **scoring: Any) -> str:
+        """Write a runbook of one stage that is judged by whose fault it is, and counts requests."""
+        usual = runbook("NAME")
+        usual["scoring"]["metrics"]["error_rate"] |= {"veto": "rollback", "unit": "%"}
+        more = {"model": "attributed", "traffic": "NAME:traffic:$side", **scoring}
+        return self.write(scoring=usual["scoring"] | more, stages=usual["stages"][:1])
+
     def write(self, **changes: Any) -> str:
-        """Write a runbook of its own for a test and return its name."""
+        """Write a runbook of its own for a test and return its name; NAME in it stands for that."""
         name = f"test-{next(_numbers)}"
-        text = yaml.safe_dump(runbook(name, **changes), sort_keys=False)
+        text = yaml.safe_dump(runbook(name, **changes), sort_keys=False).replace("NAME", name)
         (self.directory / "rollout" / f"{name}.yaml").write_text(text)
         return name
 

@@ -19,6 +19,7 @@ def details(view: RunView) -> str:
         *(_gate(view.gate, view.run_id) if view.gate else []),
         _plan(view),
         *(_verdict(view.verdict, view.baseline, view.run_id) if view.verdict else []),
+        *([f"**Exposure** (one request counts as one user): {view.exposure}."] if view.exposure else []),
         *_journal(view),
         *_decided(view),
         "### Timeline\n" + "\n".join(f"- {line.at:%H:%M:%S} {line.text}" for line in reversed(view.log)),

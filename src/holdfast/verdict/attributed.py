@@ -13,7 +13,7 @@ from holdfast.verdict.edges import Charge, charges, findings, level_of, measured
 from holdfast.verdict.minutes import Minutes, minutes_of
 from holdfast.verdict.observation import Baseline, Observation, Outcome, Verdict
 from holdfast.verdict.settings import Scoring
-from holdfast.verdict.weighted import PAUSE, ROLLBACK, UNCLEAR, Weighed, named, told, weigh
+from holdfast.verdict.weighted import PAUSE, ROLLBACK, Weighed, named, told, weigh
 
 
 def verdict(scoring: Scoring, baseline: Baseline, observations: Sequence[Observation]) -> Verdict:
@@ -30,10 +30,9 @@ def outcomes(scoring: Scoring, baseline: Baseline, minutes: Minutes) -> list[Out
 
 
 def _attributed(scoring: Scoring, baseline: Baseline, minutes: Minutes) -> tuple[Weighed, list[Charge]]:
-    weighed = weigh(scoring, baseline, minutes, discount_shared=True, by_edges=measured(minutes))
+    weighed = weigh(scoring, baseline, minutes, discount_shared=True, by_edges=measured(scoring, minutes))
     found = charges(scoring, baseline, minutes)
     level = level_of(found, len(minutes))
     own = np.select([level == 2, level == 1], [ROLLBACK, PAUSE], 0)  # noqa: PLR2004  a charge's level
-    severity = np.maximum(weighed.severity, own)
-    severity = np.where(minutes.provider_down, UNCLEAR, severity).astype(np.int8)
+    severity = np.maximum(weighed.severity, own).astype(np.int8)
     return replace(weighed, severity=severity), found

@@ -7,6 +7,7 @@ from typing import Final, Literal
 from pydantic import BaseModel, Field
 
 from holdfast.verdict.scores import Judged, ModelScore, score
+from holdfast.verdict.words import decimals_or_dash
 
 MINIMUM_LABELLED: Final = 20
 """Labelled releases that both models judged, below which nothing is recommended."""
@@ -52,12 +53,12 @@ class Challenge(BaseModel):
     @property
     def labelled(self) -> int:
         """How many labelled releases both judged."""
-        return self.bad + self.challenger.false_positives + self.challenger.true_negatives
+        return self.challenger.labelled
 
     @property
     def bad(self) -> int:
         """How many of those were bad."""
-        return self.challenger.true_positives + self.challenger.false_negatives
+        return self.challenger.bad
 
     @property
     def missing_labelled(self) -> int:
@@ -219,8 +220,9 @@ def _wait(champion: str, nearest: Challenge) -> Recommendation:
 def _switch(champion: str, best: Challenge) -> Recommendation:
     model, agreement = best.challenger.model, best.agreement
     differed = agreement.challenger_right + agreement.champion_right
+    ours, theirs = decimals_or_dash(best.challenger.f1), decimals_or_dash(best.champion.f1)
     words = (
-        f"Switch to {model}: F1 {_number(best.challenger.f1)} against {_number(best.champion.f1)} on "
+        f"Switch to {model}: F1 {ours} against {theirs} on "
         f"{best.labelled} labelled releases; right on {agreement.challenger_right} of the {differed} where "
         f"they differed (p = {agreement.p_value:.2g}); {best.challenger.auto_rollbacks_of_good} automatic "
         f"rollbacks of good releases against {best.champion.auto_rollbacks_of_good}. A person does it: in the "
@@ -242,7 +244,9 @@ def _objections(challenge: Challenge) -> list[str]:
         return [f"{challenge.missing_labelled} labelled releases are missing"]
     objections: list[str] = []
     if (ours.f1 or 0) <= (theirs.f1 or 0):
-        objections.append(f"its F1 is not higher ({_number(ours.f1)} against {_number(theirs.f1)})")
+        objections.append(
+            f"its F1 is not higher ({decimals_or_dash(ours.f1)} against {decimals_or_dash(theirs.f1)})"
+        )
     if ours.auto_rollbacks_of_good > theirs.auto_rollbacks_of_good:
         rollbacks = f"{ours.auto_rollbacks_of_good} against {theirs.auto_rollbacks_of_good}"
         objections.append(f"it would have rolled back more good releases without asking ({rollbacks})")
@@ -268,7 +272,3 @@ def _to_label(judged: Sequence[Judged]) -> list[str]:
 
 def _agreed(judged: Judged) -> bool:
     return len({stop is not None for stop in judged.stops.values()}) <= 1
-
-
-def _number(value: float | None) -> str:
-    return "–" if value is None else f"{value:.2f}"

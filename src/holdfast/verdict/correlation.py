@@ -32,10 +32,9 @@ import numpy as np
 import numpy.typing as npt
 
 from holdfast.domain.errors import InvalidInput
+from holdfast.verdict.series import FEWEST_POINTS, Floats, checked_levels, takes_part
+from holdfast.verdict.words import span_words
 
-Floats = npt.NDArray[np.float64]
-
-_FEWEST_POINTS = 20
 _SLOW = timedelta(hours=3)
 _MOST_PAST = 10
 # With fewer, no normal approximation holds for rare events that meet (Cochran's rule for two-by-two tables).
@@ -92,8 +91,8 @@ def moved_together(
     Raises:
         InvalidInput: the series differ in length, or an argument is out of its range.
     """
-    levels = checked_levels(series, step=step)
-    _check(longest_lag=longest_lag, around=around, level=level)
+    levels = checked_levels(series, step=step, level=level)
+    _check(longest_lag=longest_lag, around=around)
     if len(series) < 2:  # noqa: PLR2004  a pair
         return ()
     names = list(series)
@@ -104,31 +103,11 @@ def moved_together(
     return tuple(_link(hit, names, levels, step, window) for hit in found)
 
 
-def checked_levels(series: Mapping[str, Sequence[float | None]], *, step: timedelta) -> Floats:
-    """Return the series as rows, NaN where there is no data.
-
-    Raises:
-        InvalidInput: the series differ in length, or the step is not positive.
-    """
-    lengths = {name: len(points) for name, points in series.items()}
-    if len(set(lengths.values())) > 1:
-        listed = ", ".join(f"{name} has {points}" for name, points in lengths.items())
-        raise InvalidInput(f"series: all must have the same number of points, but {listed}")
-    if step <= timedelta(0):
-        raise InvalidInput(f"step: must be longer than nothing, not {step}")
-    rows = [[math.nan if v is None else v for v in points] for points in series.values()]
-    levels = np.array(rows, dtype=np.float64).reshape(len(rows), next(iter(lengths.values()), 0))
-    levels[~np.isfinite(levels)] = math.nan
-    return levels
-
-
-def _check(*, longest_lag: int, around: slice | None, level: float) -> None:
+def _check(*, longest_lag: int, around: slice | None) -> None:
     if longest_lag < 0:
         raise InvalidInput(f"longest_lag: must be 0 or more steps, not {longest_lag}")
     if around is not None and around.step not in (None, 1):
         raise InvalidInput(f"around: must hold every point of its range, not every {around.step}th")
-    if not 0 < level < 1:
-        raise InvalidInput(f"level: must be between 0 and 1, not {level}")
 
 
 # --- what the past does not foretell ------------------------------------------------------------------------
@@ -138,7 +117,7 @@ def _innovations(levels: Floats, step: timedelta) -> tuple[Floats, int]:
     """Return one series' innovations, NaN where there is none, and how many parameters were fitted."""
     nothing = np.full(levels.shape, math.nan), 0
     seen = np.isfinite(levels)
-    if seen.sum() < max(_FEWEST_POINTS, levels.size / 2) or np.ptp(levels[seen]) == 0:
+    if not takes_part(levels):
         return nothing
     places = np.arange(levels.size)
     # A gap is bridged by a straight line: only for the memory of the points after it, never as a point itself.
@@ -226,7 +205,7 @@ class _Search:
         for i, row in enumerate(levels):
             left, self._fitted[i] = _innovations(row, step)
             inside = np.flatnonzero(np.isfinite(left[near])) + near.start
-            if inside.size >= _FEWEST_POINTS and np.ptp(left[inside]) > 0:
+            if inside.size >= FEWEST_POINTS and np.ptp(left[inside]) > 0:
                 ranks = _ranks(left[inside])
                 self._ranks[i, inside] = (ranks - ranks.mean()) / ranks.std()
                 self._seen[i, inside] = 1
@@ -279,7 +258,7 @@ class _Search:
             fitted = np.maximum.outer(self._fitted, self._fitted) * points / self._ranks.shape[1]
             free = points / (self._thinning * shared_volatility) - fitted - 2
             meet = np.outer(self._movers, self._movers) / points
-            enough = (points >= _FEWEST_POINTS) & (meet >= _FEWEST_EXPECTED_TOGETHER)
+            enough = (points >= FEWEST_POINTS) & (meet >= _FEWEST_EXPECTED_TOGETHER)
             tried = enough & (spread > _FLAT) & (free >= 1)
             z = np.where(tried, _as_normal(rho, free), math.nan)
         return z, rho, points
@@ -332,19 +311,12 @@ def _direction(levels: Floats, window: slice) -> int:
     inside = levels[window]
     outside = np.concatenate([levels[: window.start], levels[window.stop :]])
     outside, inside = outside[np.isfinite(outside)], inside[np.isfinite(inside)]
-    if inside.size < _FEWEST_POINTS:
+    if inside.size < FEWEST_POINTS:
         return 0
-    if outside.size < _FEWEST_POINTS:
+    if outside.size < FEWEST_POINTS:
         quarter = inside.size // 4
         outside, inside = inside[:quarter], inside[-quarter:]
     usual = float(np.median(outside))
     noise = 1.4826 * float(np.median(np.abs(outside - usual)))
     moved = float(np.median(inside)) - usual
     return 0 if abs(moved) <= 2 * noise else int(math.copysign(1, moved))
-
-
-def span_words(duration: timedelta) -> str:
-    """Write a duration in hours, minutes and seconds, e.g. `1 h 5 min`."""
-    seconds = duration.total_seconds()
-    parts = [(int(seconds // 3600), "h"), (int(seconds % 3600 // 60), "min"), (seconds % 60, "s")]
-    return " ".join(f"{size:g} {unit}" for size, unit in parts if size) or "0 s"

@@ -5,11 +5,10 @@ turns single bad minutes into breaches. What is breached is not learned from.
 """
 
 import math
-from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Protocol, TypeAlias
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,21 +22,14 @@ from holdfast.verdict.detector_settings import (
     MovingAverage,
     Seasonal,
     Sigmas,
-    ZScore,
     check_direction,
     minutes,
 )
-
-Floats: TypeAlias = NDArray[np.float64]
-Bools: TypeAlias = NDArray[np.bool_]
-_Learning: TypeAlias = ZScore | Ewma | MovingAverage | Seasonal
+from holdfast.verdict.hysteresis import Bools, Memory, hold
+from holdfast.verdict.learners import Floats, Learner, Learning, Trailing, learner_of, mean_and_deviation
 
 # Decimal inputs are not binary fractions: 0.75 is not beyond 0.7 + 0.05. Below this share it is rounding.
 _ROUNDING = 1e-9
-_HOURS_OF_DAY, _HOURS_OF_WEEK = 24, 168
-# Of a Gaussian, the standard deviation is this many median (mean) absolute deviations.
-_SIGMAS_PER_MEDIAN_DEVIATION = 1.4826022185056018
-_SIGMAS_PER_MEAN_DEVIATION = math.sqrt(math.pi / 2)
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +87,7 @@ def judge_series(
     if isinstance(settings, Sigmas):
         return _judge_at_once(settings.hysteresis, bad_when, series, *_baseline(settings, past))
     slots = _slots(settings, series.size, past.size, times)
-    learner = _learner(settings)
+    learner = learner_of(settings)
     _judge_in_turn(settings, bad_when, learner, past, slots[: past.size])
     return _judge_in_turn(settings, bad_when, learner, series, slots[past.size :])
 
@@ -121,7 +113,7 @@ def _baseline(settings: Sigmas, past: Floats) -> tuple[float, float]:
     known = past[~np.isnan(past)]
     if known.size < settings.minimum_points:
         return math.nan, math.nan
-    centre, scale = _plain(known)
+    centre, scale = mean_and_deviation(known)
     floor = max(settings.at_least_percent * abs(centre) / 100, settings.points)
     return centre, max(settings.k * scale, floor)
 
@@ -157,83 +149,7 @@ def _used(worse: Floats, allowed: Floats) -> Floats:
     return np.divide(worse, allowed, out=none_allowed, where=allowed != 0)
 
 
-def hold(settings: Hysteresis, raw: Bools, known: Bools) -> tuple[Bools, Bools]:
-    """Turn bad minutes into breaches: which minutes are in one, and in which it begins.
-
-    Minutes without data are neither bad nor good. What lies `2 * of` minutes back or more does not count; a
-    longer silence ends a breach.
-
-    Args:
-        settings: how many bad of how many, and how many good to clear.
-        raw: bad minutes, shape (n,).
-        known: minutes with data, shape (n,).
-    """
-    memory = _Memory(settings)
-    at = np.flatnonzero(known)
-    seen = np.flatnonzero(raw[at])
-    # A breach is over with the `clear`-th good minute after its last bad one, or with the first silence.
-    silences = np.append(np.flatnonzero(np.diff(at) > memory.reach) + 1, at.size)
-    silent = silences[np.searchsorted(silences, seen, side="right")]
-    held, begun = np.zeros(at.size, np.bool_), np.zeros(at.size, np.bool_)
-    last, quiet = 0, 0
-    for number, minute, until in zip(seen.tolist(), at[seen].tolist(), silent.tolist(), strict=True):
-        memory.on = memory.on and number <= last + memory.clear and number < quiet
-        memory.add_bad(number, minute)
-        begun[number] = memory.begun
-        if memory.on:
-            held[number : min(number + memory.clear, until)] = True
-        last, quiet = number, until
-    breach, begins = np.zeros_like(raw), np.zeros_like(raw)
-    breach[at], begins[at] = held, begun
-    return breach, begins
-
-
-class _Memory:
-    """The hysteresis of one series, minute by minute. It only has to remember the bad ones."""
-
-    __slots__ = ("_bads", "_good", "_last", "_need", "_of", "_seen", "begun", "clear", "on", "reach")
-
-    def __init__(self, settings: Hysteresis) -> None:
-        self.on = self.begun = False
-        self.clear = settings.clear_minutes
-        self.reach = 2 * settings.of
-        self._need, self._of = settings.bad, settings.of
-        self._bads: deque[tuple[int, int]] = deque()
-        self._seen = self._good = 0
-        self._last = 0
-
-    def see(self, minute: int, *, bad: bool) -> bool:
-        """Take one minute with data and say whether it is in a breach."""
-        if minute - self._last > self.reach:
-            self.on = False
-        self._last = minute
-        self._seen += 1
-        self.begun = False
-        if bad:
-            self._good = 0
-            self.add_bad(self._seen, minute)
-        else:
-            self._good += 1
-            if self._good >= self.clear:
-                self.on = False
-        return self.on
-
-    def forget(self) -> None:
-        """Begin again, in no breach."""
-        self.on = False
-        self._bads.clear()
-
-    def add_bad(self, number: int, minute: int) -> None:
-        """Note a bad minute, the `number`-th with data, and turn on where there are enough of them."""
-        bads = self._bads
-        bads.append((number, minute))
-        while bads[0][0] <= number - self._of or bads[0][1] <= minute - self.reach:
-            bads.popleft()
-        self.begun = not self.on and len(bads) >= self._need
-        self.on = self.on or self.begun
-
-
-def _slots(settings: _Learning, size: int, before: int, times: NDArray[np.datetime64] | None) -> Sequence[int]:
+def _slots(settings: Learning, size: int, before: int, times: NDArray[np.datetime64] | None) -> Sequence[int]:
     """Return the hour, counted from 1970, of each minute of history and series; only the seasonal one asks."""
     if not isinstance(settings, Seasonal):
         return [0] * (before + size)
@@ -245,18 +161,8 @@ def _slots(settings: _Learning, size: int, before: int, times: NDArray[np.dateti
     return hours
 
 
-def _learner(settings: _Learning) -> "_Learner":
-    match settings:
-        case ZScore():
-            return _Trailing(minutes(settings.window), settings.minimum_points)
-        case Seasonal():
-            return _Weekly(settings.weeks, settings.minimum_points)
-        case Ewma() | MovingAverage():
-            return _Trailing(minutes(settings.reference), settings.minimum_points)
-
-
 def _judge_in_turn(
-    settings: _Learning, bad_when: Direction, learner: "_Learner", series: Floats, slots: Sequence[int]
+    settings: Learning, bad_when: Direction, learner: Learner, series: Floats, slots: Sequence[int]
 ) -> Detection:
     """Judge with a detector that learns on; `learner` has then learned the healthy part of the series."""
     centre, allowed, statistic = (np.full(series.shape, np.nan) for _ in range(3))
@@ -278,12 +184,12 @@ def _judge_in_turn(
 class _Chart:
     """One series under a detector that learns on: smoothing, limits, hysteresis, and what may be learned."""
 
-    def __init__(self, settings: _Learning, bad_when: Direction, learner: "_Learner") -> None:
+    def __init__(self, settings: Learning, bad_when: Direction, learner: Learner) -> None:
         self._bad_when: Direction = bad_when
         self._learner = learner
         self._smooth = partial(_smoother, settings)
         self._smoothed = self._smooth()
-        self._memory = _Memory(settings.hysteresis)
+        self._memory = Memory(settings.hysteresis)
         self._k, self._share, self._points = settings.k, settings.at_least_percent / 100, settings.points
         self._patience = minutes(settings.relearn_after)
         self._breached: list[float] = []
@@ -340,7 +246,7 @@ class _Smoother(Protocol):
         ...
 
 
-def _smoother(settings: _Learning) -> _Smoother:
+def _smoother(settings: Learning) -> _Smoother:
     match settings:
         case Ewma():
             return _Exponential(settings.weight)
@@ -372,154 +278,10 @@ class _Exponential:
 
 class _Average:
     def __init__(self, size: int) -> None:
-        self._values = _Trailing(size, 1)
+        self._values = Trailing(size, 1)
         self._size, self._count = size, 0
 
     def see(self, value: float, centre: float) -> tuple[float, float]:  # noqa: ARG002  part of the protocol
         self._values.learn(value, 0)
         self._count = min(self._count + 1, self._size)
         return self._values.mean(), 1 / math.sqrt(self._count)
-
-
-class _Learner(Protocol):
-    def reference(self, slot: int) -> tuple[float, float] | None:
-        """Return centre and standard deviation, or None where too little was learned."""
-        ...
-
-    def learn(self, value: float, slot: int) -> None:
-        """Take a healthy value."""
-        ...
-
-    def learn_breached(self, value: float) -> None:
-        """Take a value of a breach, which must not change what the breach is measured by."""
-        ...
-
-    def restart(self, values: Sequence[float]) -> None:
-        """Forget everything but these values."""
-        ...
-
-
-class _Trailing:
-    """Mean and standard deviation of the last values, in constant time each."""
-
-    def __init__(self, size: int, minimum_points: int) -> None:
-        self._size, self._minimum = size, minimum_points
-        self.restart(())
-
-    def reference(self, slot: int) -> tuple[float, float] | None:  # noqa: ARG002  part of the protocol
-        count = len(self._values)
-        if count < self._minimum:
-            return None
-        mean = self._sum / count
-        return self._pivot + mean, math.sqrt(max(self._squares - mean * self._sum, 0.0) / (count - 1))
-
-    def mean(self) -> float:
-        """Return the mean of at least one value."""
-        return self._pivot + self._sum / len(self._values)
-
-    def learn(self, value: float, slot: int) -> None:  # noqa: ARG002  part of the protocol
-        values = self._values
-        if len(values) == self._size:
-            gone = values.popleft() - self._pivot
-            self._sum -= gone
-            self._squares -= gone * gone
-        values.append(value)
-        come = value - self._pivot
-        self._sum += come
-        self._squares += come * come
-        self._since += 1
-        if self._since == 1 or self._since > self._size:
-            self._recount()
-
-    def learn_breached(self, value: float) -> None:
-        """Leave it out."""
-
-    def restart(self, values: Sequence[float]) -> None:
-        self._values = deque(values[-self._size :])
-        self._pivot = self._sum = self._squares = 0.0
-        self._since = 0
-        if self._values:
-            self._recount()
-
-    def _recount(self) -> None:
-        # Running sums gather rounding, and far from zero they cancel: once a window, begin near its value.
-        self._pivot = self._values[-1]
-        self._sum = math.fsum(v - self._pivot for v in self._values)
-        self._squares = math.fsum((v - self._pivot) ** 2 for v in self._values)
-        self._since = 1
-
-
-class _Weekly:
-    """Median and robust standard deviation of each hour of the week, taken anew when an hour begins.
-
-    Until an hour has its own, mean and standard deviation of all hours of the last week stand in, from the
-    second day on: they are wide enough for the swing of a day, which is no outlier.
-    """
-
-    _slot: int | None
-    _reference: tuple[float, float] | None
-
-    def __init__(self, weeks: int, minimum_points: int) -> None:
-        self._weeks, self._minimum = weeks, minimum_points
-        self.restart(())
-
-    def reference(self, slot: int) -> tuple[float, float] | None:
-        if slot != self._slot:
-            self._file_away()
-            self._slot = slot
-            self._reference = self._look_up(slot % _HOURS_OF_WEEK)
-        return self._reference
-
-    def learn(self, value: float, slot: int) -> None:  # noqa: ARG002  `reference` was asked for it before
-        self._healthy.append(value)
-
-    def learn_breached(self, value: float) -> None:
-        # What all hours together call bad may be what this hour is always like: it could never be learned else.
-        if not self._has_own:
-            self._doubtful.append(value)
-
-    def restart(self, values: Sequence[float]) -> None:
-        self._hours: dict[int, deque[Floats]] = {}
-        self._all: deque[Floats] = deque(maxlen=_HOURS_OF_WEEK)
-        self._healthy, self._doubtful = list[float](), list[float]()
-        self._slot = None
-        self._reference = None
-        self._has_own = False
-        self._hours_needed = 1 if values else _HOURS_OF_DAY
-        if values:
-            self._all.append(np.array(values))
-
-    def _file_away(self) -> None:
-        if self._slot is None:
-            return
-        if self._healthy or self._doubtful:
-            hour = self._hours.setdefault(self._slot % _HOURS_OF_WEEK, deque(maxlen=self._weeks))
-            hour.append(np.array(self._healthy + self._doubtful))
-        if self._healthy:
-            self._all.append(np.array(self._healthy))
-        self._healthy, self._doubtful = [], []
-
-    def _look_up(self, hour: int) -> tuple[float, float] | None:
-        own = self._hours.get(hour, ())
-        self._has_own = sum(part.size for part in own) >= self._minimum
-        if self._has_own:
-            return _robust(np.concatenate(list(own)))
-        if len(self._all) < self._hours_needed or sum(part.size for part in self._all) < self._minimum:
-            return None
-        return _plain(np.concatenate(list(self._all)))
-
-
-def _plain(points: Floats) -> tuple[float, float]:
-    # A constant's mean and spread in floating point are not exactly the constant and zero.
-    if np.ptp(points) == 0:
-        return float(points[0]), 0.0
-    return float(points.mean()), float(points.std(ddof=1))
-
-
-def _robust(points: Floats) -> tuple[float, float]:
-    centre = float(np.median(points))
-    away = np.abs(points - centre)
-    spread = float(np.median(away)) * _SIGMAS_PER_MEDIAN_DEVIATION
-    if spread == 0:  # more than half are equal, as with an error rate of zero, though others are not
-        spread = float(away.mean()) * _SIGMAS_PER_MEAN_DEVIATION
-    return centre, spread

@@ -5,7 +5,7 @@ canary's. Nor is what it meets at a dependency that is itself being rolled out a
 """
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -15,6 +15,8 @@ from holdfast.verdict.observation import Baseline, EdgeBaseline, EdgeFinding, Le
 from holdfast.verdict.settings import Attribution, Scoring
 from holdfast.verdict.words import number
 
+# Percentages are compared as the decimals that people read, not as binary fractions.
+_DECIMALS = 9
 # A Poisson count is this many of its standard deviations below its mean once in thirty thousand times.
 _BEYOND_CHANCE = 4.0
 
@@ -25,13 +27,15 @@ class Charge:
 
     Attributes:
         level: 0 for nothing, 1 to pause, 2 to roll back; after hysteresis.
-        worse: how bad this minute alone is, in the charge's own unit.
+        now: whether this minute alone is bad.
+        figure: the number that the words name beside those of the edge.
     """
 
     edge: Edge
     kind: str
     level: Levels
-    worse: Floats
+    now: Flags
+    figure: Floats
 
 
 def charges(scoring: Scoring, baseline: Baseline, minutes: Minutes) -> list[Charge]:
@@ -43,14 +47,18 @@ def charges(scoring: Scoring, baseline: Baseline, minutes: Minutes) -> list[Char
     return found
 
 
-def measured(minutes: Minutes) -> Flags:
-    """Say from which minute on calls to the system are measured: any side has been called."""
+def measured(scoring: Scoring, minutes: Minutes) -> Flags:
+    """Say in which minutes edges can speak: calls to either side were seen lately.
+
+    Lately is as long as silence takes to count: a canary may fall silent, the whole measurement may not.
+    """
     seen = np.zeros(len(minutes), dtype=bool)
     for edge in minutes.edges:
         if edge.inbound:
             seen |= edge.canary_seen | edge.control_seen
-    so_far: Flags = np.logical_or.accumulate(seen)
-    return so_far
+    unseen = runs(~seen)
+    lately: Flags = (unseen < scoring.attribution.silent_minutes) & (unseen <= np.arange(len(minutes)))
+    return lately
 
 
 def level_of(found: Sequence[Charge], length: int) -> Levels:
@@ -88,26 +96,34 @@ def _errors(
     """Errors that rose here and did not rise at the control, neither on this edge nor at a dependency."""
     rules = scoring.attribution
     usual = known.mean_error_percent if known else 0.0
-    rise = edge.canary_error - usual
-    control = np.maximum(np.nan_to_num(edge.control_typical - usual), 0.0)
+    rise = np.round(edge.canary_error - usual, _DECIMALS)
+    control = np.round(np.maximum(np.nan_to_num(edge.control_typical - usual), 0.0), _DECIMALS)
     if edge.inbound:
         control = np.maximum(control, _dependencies(baseline, minutes))
-    own = (rise >= rules.rise_points) & (control < rise * rules.shared_percent / 100)
+    own = (rise >= rules.rise_points) & (control < np.round(rise * rules.shared_percent / 100, _DECIMALS))
     if not edge.inbound:  # a dependency that fails for the control as well is sick by itself
         own &= control < rules.rise_points
     severe = own & (rise >= rules.rollback_points) & edge.inbound
     level = np.where(np.isnan(rise), UNKNOWN, own.astype(np.int8) + severe.astype(np.int8)).astype(np.int8)
-    return Charge(edge, "errors", held(scoring.hysteresis, _judged(level, edge, minutes)), np.nan_to_num(rise))
+    level = _judged(level, edge, minutes)
+    return Charge(edge, "errors", held(scoring.hysteresis, level), level > 0, rise)
 
 
 def _dependencies(baseline: Baseline, minutes: Minutes) -> Floats:
-    """Return by how many points the control's calls to its worst dependency fail more than usual."""
+    """Return by how many points the worst dependency can make the control's own calls fail more than usual.
+
+    Where calls are counted, a dependency that only every tenth call needs can fail only every tenth.
+    """
+    asked = np.sum([np.nan_to_num(e.control_calls) for e in minutes.edges if e.inbound], axis=0)
     worst = np.zeros(len(minutes))
     for edge in minutes.edges:
-        if not edge.inbound:
-            known = _baseline_of(edge, baseline)
-            usual = known.mean_error_percent if known else 0.0
-            worst = np.maximum(worst, np.nan_to_num(edge.control_typical - usual))
+        if edge.inbound:
+            continue
+        known = _baseline_of(edge, baseline)
+        rise = np.nan_to_num(edge.control_typical - (known.mean_error_percent if known else 0.0))
+        with np.errstate(divide="ignore", invalid="ignore"):
+            part = np.minimum(edge.control_calls / asked, 1.0)
+        worst = np.maximum(worst, np.round(rise * np.where(np.isfinite(part), part, 1.0), _DECIMALS))
     return worst
 
 
@@ -118,10 +134,10 @@ def _vanished(edge: Edge, known: EdgeBaseline | None, rules: Attribution, minute
     only calls less leaves no errors behind.
     """
     usual = (known.worst_error_percent if known else 0.0) + rules.vanished_points
-    without = edge.canary_seen & np.isnan(edge.canary_error)
+    without = edge.canary_seen & np.isnan(edge.canary_error) & ~(edge.canary_calls == 0)
     bad = without & (edge.control_worst > usual) & (edge.control_strict <= usual)
     level = np.maximum(_judged(bad.astype(np.int8), edge, minutes), 0).astype(np.int8)
-    return Charge(edge, "vanished", level, np.nan_to_num(edge.control_worst))
+    return Charge(edge, "vanished", level, level > 0, edge.control_worst)
 
 
 def _silence(inbound: Sequence[Edge], rules: Attribution, minutes: Minutes) -> Charge:
@@ -129,7 +145,9 @@ def _silence(inbound: Sequence[Edge], rules: Attribution, minutes: Minutes) -> C
     called = np.logical_or.reduce([edge.canary_seen for edge in inbound])
     healthy = np.logical_or.reduce([edge.control_typical <= rules.healthy_up_to_percent for edge in inbound])
     length = runs(~called & healthy & ~minutes.provider_down)
-    return Charge(inbound[0], "silence", (length >= rules.silent_minutes).astype(np.int8), length.astype(float))
+    everybody = replace(inbound[0], caller="any caller")
+    silent: Flags = length >= rules.silent_minutes
+    return Charge(everybody, "silence", silent.astype(np.int8), silent, length.astype(float))
 
 
 def _missing_calls(edge: Edge, scoring: Scoring, minutes: Minutes) -> Charge:
@@ -140,9 +158,8 @@ def _missing_calls(edge: Edge, scoring: Scoring, minutes: Minutes) -> Charge:
     short = (edge.canary_calls < least) & (expected - edge.canary_calls >= _BEYOND_CHANCE * np.sqrt(expected))
     known = np.isfinite(expected) & np.isfinite(edge.canary_calls)
     level = np.where(known, short.astype(np.int8), UNKNOWN).astype(np.int8)
-    return Charge(
-        edge, "calls", held(scoring.hysteresis, _judged(level, edge, minutes)), np.nan_to_num(expected)
-    )
+    level = _judged(level, edge, minutes)
+    return Charge(edge, "calls", held(scoring.hysteresis, level), level > 0, expected)
 
 
 def _expected(edge: Edge, inbound: Sequence[Edge]) -> Floats:
@@ -168,27 +185,39 @@ def _baseline_of(edge: Edge, baseline: Baseline) -> EdgeBaseline | None:
 
 
 def _words(charge: Charge, scoring: Scoring, baseline: Baseline, minute: int) -> str:
-    edge, rules = charge.edge, scoring.attribution
-    way = f"calls {edge.caller} → {edge.callee}"
+    way = f"calls {charge.edge.caller} → {charge.edge.callee}"
     if charge.kind == "silence":
+        rules = scoring.attribution
         return (
-            f"no call reached the canary for {charge.worse[minute]:.0f} verdicts in a row, while the control "
+            f"no call has reached the canary for at least {rules.silent_minutes} verdicts, while the control "
             f"answers with at most {number(rules.healthy_up_to_percent)} % errors"
         )
     if charge.kind == "vanished":
         return (
-            f"{way}: no success of the canary, while {number(charge.worse[minute])} % fail on one member "
-            f"of the pool and the rest of it is healthy"
+            f"{way}: no success of the canary, while {_percent(charge.figure, minute)} fail on one member of "
+            "the pool and the rest of it is healthy"
         )
     if charge.kind == "calls":
-        seen, expected = edge.canary_calls[minute], charge.worse[minute]
-        return f"{way}: {number(seen)} calls, {number(expected)} expected by what the control calls"
-    known = _baseline_of(edge, baseline)
-    usual = known.mean_error_percent if known else 0.0
-    return (
-        f"{way}: {_percent(edge.canary_error, minute)} failed at the canary, "
-        f"{_percent(edge.control_typical, minute)} at the control, {number(usual)} % before the change"
+        return f"{way}: {_of_calls(charge, minute)}"
+    return f"{way}: {_of_errors(charge, baseline, minute)}"
+
+
+def _of_calls(charge: Charge, minute: int) -> str:
+    if not charge.now[minute]:
+        return "there are enough again, but too few in the last verdicts"
+    seen, expected = charge.edge.canary_calls[minute], charge.figure[minute]
+    return f"{number(seen)} with the canary, about {number(expected)} expected by the control's mix"
+
+
+def _of_errors(charge: Charge, baseline: Baseline, minute: int) -> str:
+    canary, control = (
+        _percent(side, minute) for side in (charge.edge.canary_error, charge.edge.control_typical)
     )
+    if not charge.now[minute]:
+        return f"{canary} fail at the canary again, but too many did in the last verdicts (control {control})"
+    known = _baseline_of(charge.edge, baseline)
+    usual = number(known.mean_error_percent if known else 0.0)
+    return f"{canary} failed at the canary, {control} at the control, {usual} % before the change"
 
 
 def _percent(values: Floats, minute: int) -> str:

@@ -16,11 +16,12 @@ watched; the metrics are there; and where the model only asks a person, that wai
 import math
 from collections.abc import Iterable, Sequence
 from datetime import timedelta
-from itertools import pairwise
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field
 
 from holdfast.domain.errors import InvalidInput
+from holdfast.domain.view import ExposedShare
+from holdfast.verdict.words import span_words
 
 _NOTHING = timedelta(0)
 _MINUTE = timedelta(minutes=1)
@@ -62,11 +63,11 @@ class Detection(_Frozen):
         """Write the sum, e.g. `settle 2 min + 3 verdicts of 1 min + rollback 30 s`."""
         one = "verdict" if self.verdicts == 1 else "verdicts"
         silent = " without data" if self.silent_in_a_row > self.bad_in_a_row else ""
-        parts = [f"{self.verdicts} {one} of {_span(self.interval)}{silent}"]
+        parts = [f"{self.verdicts} {one} of {span_words(self.interval)}{silent}"]
         if self.settle:
-            parts.insert(0, f"settle {_span(self.settle)}")
+            parts.insert(0, f"settle {span_words(self.settle)}")
         if self.reaction:
-            parts.append(f"rollback {_span(self.reaction)}")
+            parts.append(f"rollback {span_words(self.reaction)}")
         return " + ".join(parts)
 
 
@@ -98,31 +99,8 @@ class PlannedExposure(_Frozen):
         users = f"{self.users_per_minute:,.0f}"
         return (
             f"{_count(_rounded_up(self.worst.bad_user_minutes))} ({self.worst.share_percent} % of {users} "
-            f"users/min for {_span(self.worst.at_the_latest)})"
+            f"users/min for {span_words(self.worst.at_the_latest)})"
         )
-
-
-class ExposedMinute(_Frozen):
-    """One interval of a watched canary, mostly a minute.
-
-    Attributes:
-        users_per_minute: of the whole system, canary and control; None where it is not known.
-        bad: the part of the canary's users who saw it bad, 0 to 1; True is all, None is not known.
-    """
-
-    start: AwareDatetime
-    duration: timedelta = Field(default=_MINUTE, ge=_NOTHING)
-    share_percent: int = Field(default=0, ge=0, le=_WHOLE_PERCENT)
-    users_per_minute: float | None = Field(default=None, ge=0, allow_inf_nan=False)
-    bad: float | None = Field(default=0.0, ge=0, le=1)
-
-
-class CausedShare(_Frozen):
-    """What one share has caused; both numbers in user-minutes."""
-
-    share_percent: int = 0
-    on_canary: float = 0.0
-    bad: float = 0.0
 
 
 class CausedExposure(_Frozen):
@@ -132,22 +110,13 @@ class CausedExposure(_Frozen):
         on_canary: user-minutes that were served by the canary.
         bad: those of them that saw it bad.
         by_share: the same by share, the smallest share first.
-        traffic_unknown_for: how long the canary had a share while nobody counted the users.
-        badness_unknown_for: how long it had a share while nobody knew whether it was bad.
         words: all of it as a sentence.
     """
 
     on_canary: float = 0.0
     bad: float = 0.0
-    by_share: tuple[CausedShare, ...] = ()
-    traffic_unknown_for: timedelta = _NOTHING
-    badness_unknown_for: timedelta = _NOTHING
+    by_share: tuple[ExposedShare, ...] = ()
     words: str = ""
-
-    @property
-    def is_lower_bound(self) -> bool:
-        """Whether `bad` may really be more, because something was not known."""
-        return bool(self.traffic_unknown_for or self.badness_unknown_for)
 
 
 def planned(shares_percent: Sequence[int], users_per_minute: float, detection: Detection) -> PlannedExposure:
@@ -181,36 +150,17 @@ def planned(shares_percent: Sequence[int], users_per_minute: float, detection: D
     users = f"{users_per_minute:,.2f}".rstrip("0").rstrip(".")
     words = (
         f"at most {_count(_rounded_up(worst.bad_user_minutes))}: {worst.share_percent} % of {users} users/min "
-        f"for {_span(longest)} ({detection.describe()})"
+        f"for {span_words(longest)} ({detection.describe()})"
     )
     return PlannedExposure(steps=steps, worst=worst, users_per_minute=users_per_minute, words=words)
 
 
-def caused(minutes: Sequence[ExposedMinute]) -> CausedExposure:
-    """Add up what a canary has caused, from one record an interval, in any order.
-
-    Where two records overlap, the earlier one counts up to the start of the later one, so that no user is
-    counted twice. What is not known counts as nothing, and the words then say "at least".
-    """
-    records = _without_overlap(minutes)
-    by_share = tuple(_caused_at(share, records) for share in sorted({r.share_percent for r in records}))
-    served = [r for r in records if r.share_percent]
-    found = CausedExposure(
-        on_canary=math.fsum(share.on_canary for share in by_share),
-        bad=math.fsum(share.bad for share in by_share),
-        by_share=tuple(share for share in by_share if share.share_percent),
-        traffic_unknown_for=_total(r for r in served if r.users_per_minute is None),
-        badness_unknown_for=_total(r for r in served if r.bad is None),
-    )
-    return found.model_copy(update={"words": _words(found)})
-
-
 def summed(met: Iterable[tuple[int, float, float]]) -> CausedExposure:
     """Add up what was counted elsewhere: share in percent, user-minutes on the canary, bad ones of them."""
-    shares: dict[int, CausedShare] = {}
+    shares: dict[int, ExposedShare] = {}
     for percent, on_canary, bad in met:
-        before = shares.get(percent, CausedShare(share_percent=percent))
-        shares[percent] = CausedShare(
+        before = shares.get(percent, ExposedShare(share_percent=percent))
+        shares[percent] = ExposedShare(
             share_percent=percent, on_canary=before.on_canary + on_canary, bad=before.bad + bad
         )
     found = CausedExposure(
@@ -221,51 +171,18 @@ def summed(met: Iterable[tuple[int, float, float]]) -> CausedExposure:
     return found.model_copy(update={"words": _words(found)})
 
 
-def _caused_at(share: int, records: Sequence[ExposedMinute]) -> CausedShare:
-    counted = [
-        (_user_minutes(share, r.users_per_minute, r.duration), r.bad or 0.0)
-        for r in records
-        if r.share_percent == share and r.users_per_minute is not None
-    ]
-    return CausedShare(
-        share_percent=share,
-        on_canary=math.fsum(users for users, _ in counted),
-        bad=math.fsum(users * bad for users, bad in counted),
-    )
-
-
-def _without_overlap(minutes: Sequence[ExposedMinute]) -> list[ExposedMinute]:
-    ordered = sorted(minutes, key=lambda record: record.start)
-    cut = [
-        record.model_copy(update={"duration": min(record.duration, following.start - record.start)})
-        for record, following in pairwise(ordered)
-    ]
-    return [*cut, *ordered[-1:]]
-
-
 def _user_minutes(share_percent: int, users_per_minute: float, duration: timedelta) -> float:
     return share_percent / _WHOLE_PERCENT * users_per_minute * (duration / _MINUTE)
-
-
-def _total(records: Iterable[ExposedMinute]) -> timedelta:
-    return sum((record.duration for record in records), _NOTHING)
 
 
 # --- words --------------------------------------------------------------------------------------------------
 
 
 def _words(found: CausedExposure) -> str:
-    unknown = [
-        f"{what} unknown for {_span(duration)}"
-        for what, duration in (("traffic", found.traffic_unknown_for), ("health", found.badness_unknown_for))
-        if duration
-    ]
     if not found.on_canary:
-        return "; ".join(["no user-minute on the canary was counted", *unknown])
+        return "no user-minute on the canary was counted"
     shares = ", ".join(f"{s.share_percent} %: {s.bad:,.0f} of {s.on_canary:,.0f}" for s in found.by_share)
-    least, rounded = ("at least ", math.floor) if found.is_lower_bound else ("", round)
-    bad, on_canary = _count(rounded(found.bad)), rounded(found.on_canary)
-    return "; ".join([f"{least}{bad} of {least}{on_canary:,} on the canary ({shares})", *unknown])
+    return f"{_count(round(found.bad))} of {round(found.on_canary):,} on the canary ({shares})"
 
 
 def _count(whole: int) -> str:
@@ -274,9 +191,3 @@ def _count(whole: int) -> str:
 
 def _rounded_up(user_minutes: float) -> int:
     return math.ceil(round(user_minutes, 6))  # 12.000000001 is a rounding error, not a thirteenth
-
-
-def _span(duration: timedelta) -> str:
-    seconds = duration.total_seconds()
-    parts = [(int(seconds // 3600), "h"), (int(seconds % 3600 // 60), "min"), (seconds % 60, "s")]
-    return " ".join(f"{size:g} {unit}" for size, unit in parts if size) or "0 s"

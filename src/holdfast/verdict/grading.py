@@ -12,8 +12,9 @@ from typing import TypeVar
 import numpy as np
 import numpy.typing as npt
 
-from holdfast.verdict.detector_settings import Hysteresis, Seasonal, Sigmas
-from holdfast.verdict.detectors import Detection, hold, judge_series
+from holdfast.verdict.detector_settings import Fixed, Hysteresis, Seasonal, Sigmas
+from holdfast.verdict.detectors import Detection, judge_series
+from holdfast.verdict.hysteresis import hold
 from holdfast.verdict.minutes import Flags, Floats, Minutes, Pair
 from holdfast.verdict.observation import Baseline, Level, SignalBaseline
 from holdfast.verdict.settings import Metric, Scoring, Threshold
@@ -59,6 +60,7 @@ class Grade:
         held: 0 to 2 after hysteresis: enough of the newest minutes with data were that bad.
         used: percent of the allowed deviation; infinite where nothing is allowed and it got worse.
         silent: how many minutes in a row, up to this one, the canary was silent while the control spoke.
+        missing: whether any query has no level in this minute, even where another one is red.
     """
 
     query: Counts
@@ -69,6 +71,7 @@ class Grade:
     level: Levels
     held: Levels
     silent: Counts
+    missing: Flags
 
 
 def grade(name: str, scoring: Scoring, baseline: Baseline, minutes: Minutes, *, discount_shared: bool) -> Grade:
@@ -79,7 +82,7 @@ def grade(name: str, scoring: Scoring, baseline: Baseline, minutes: Minutes, *, 
         scoring: its threshold or detector, direction, edges between levels and hysteresis.
         baseline: what was usual.
         minutes: what was seen.
-        discount_shared: whether a deviation counts only as far as the control did not make it too.
+        discount_shared: whether a deviation from the past counts only where the control did not make it too.
     """
     metric = scoring.metrics[name]
     graded = [
@@ -88,20 +91,30 @@ def grade(name: str, scoring: Scoring, baseline: Baseline, minutes: Minutes, *, 
     ]
     worst = _worst(graded)
     hysteresis = metric.detector.hysteresis if metric.detector else scoring.hysteresis
-    thin = minutes.canary_requests < scoring.minimum_requests
-    level = np.where(thin | minutes.provider_down, UNKNOWN, worst.level).astype(np.int8)
+    unclear = thin(scoring, minutes) | minutes.provider_down
+    level = np.where(unclear, UNKNOWN, worst.level).astype(np.int8)
     if metric.worst_level == "yellow":
         level = np.minimum(level, int(Level.YELLOW)).astype(np.int8)
     silent = np.logical_and.reduce([np.isnan(p.canary) for p in minutes.metrics[name]])
     speaks = np.logical_or.reduce([np.isfinite(p.control) for p in minutes.metrics[name]])
-    return replace(worst, level=level, held=held(hysteresis, level), silent=runs(silent & speaks))
+    missing = np.logical_or.reduce([g.level == UNKNOWN for g in graded]) | unclear
+    return replace(
+        worst, level=level, held=held(hysteresis, level), silent=runs(silent & speaks), missing=missing
+    )
+
+
+def thin(scoring: Scoring, minutes: Minutes) -> Flags:
+    """Say in which minutes too few requests met the canary; nowhere where requests are not counted."""
+    few: Flags = minutes.canary_requests < scoring.minimum_requests
+    return few
 
 
 def held(hysteresis: Hysteresis, level: Levels) -> Levels:
     """Return the level that enough of the newest minutes reached; minutes without a level do not count."""
     known = level != UNKNOWN
-    red, _ = hold(hysteresis, level >= Level.RED, known)
-    yellow, _ = hold(hysteresis, level >= Level.YELLOW, known)
+    # Forgetful: a live watch carries only so many minutes, and must say what a replay of all of them says.
+    red, _ = hold(hysteresis, level >= Level.RED, known, forgetful=True)
+    yellow, _ = hold(hysteresis, level >= Level.YELLOW, known, forgetful=True)
     return (red.astype(np.int8) + yellow.astype(np.int8)).astype(np.int8)
 
 
@@ -130,14 +143,17 @@ def _query(
         reference = _limit_of(seen, metric)
         used = np.round(100 * seen.used, 7)
     if discount_shared:
-        used = np.where(_shared(signal, pair, sign, scoring), 0.0, used)
+        shared = _shared(signal, pair, sign, scoring) & (reference.names != CONTROL)
+        used = np.where(shared & ~np.isnan(used), 0.0, used)
+    # A fixed limit is a limit: half of it is no half-way to anything.
+    yellow = scoring.red_from_percent if isinstance(metric.detector, Fixed) else scoring.yellow_from_percent
     level = np.select(
-        [np.isnan(used), used > scoring.red_from_percent, used > scoring.yellow_from_percent],
+        [np.isnan(used), used > scoring.red_from_percent, used > yellow],
         [UNKNOWN, Level.RED, Level.YELLOW],
         Level.GREEN,
     ).astype(np.int8)
     count = np.zeros(len(minutes), dtype=np.int64)
-    return Grade(count, pair.canary, pair.control, reference, used, level, level, count)
+    return Grade(count, pair.canary, pair.control, reference, used, level, level, count, level == UNKNOWN)
 
 
 def _used(worse: Floats, reference: Reference) -> Floats:
@@ -151,7 +167,7 @@ def _used(worse: Floats, reference: Reference) -> Floats:
 
 def _shared(signal: SignalBaseline, pair: Pair, sign: float, scoring: Scoring) -> Flags:
     """Say where the control made enough of the canary's way from what was usual."""
-    past = _past(signal)[0]
+    past = past_of(signal)[0]
     if past is None:
         return np.zeros(len(pair.canary), dtype=bool)
     rise, control = sign * (pair.canary - past), sign * (pair.control - past)
@@ -184,6 +200,7 @@ def _worst(graded: Sequence[Grade]) -> Grade:
         level=pick([g.level for g in graded]),
         held=pick([g.level for g in graded]),
         silent=np.zeros_like(chosen),
+        missing=missing.any(axis=0),
     )
 
 
@@ -199,16 +216,21 @@ def _pick(columns: Sequence[npt.NDArray[Number]], *, chosen: Counts) -> npt.NDAr
 def _reference(metric: Metric, signal: SignalBaseline, pair: Pair, minutes: Minutes) -> Reference:
     if isinstance(metric.detector, Seasonal):
         return _of_season(metric.detector, signal, minutes)
-    threshold = _threshold(metric)
-    mean, deviation, name = _past(signal)
+    mean, deviation, name = past_of(signal)
+    if isinstance(metric.detector, Sigmas) and signal.points < metric.detector.minimum_points:
+        mean = deviation = None
     centre = np.where(np.isnan(pair.control), np.nan if mean is None else mean, pair.control)
-    allowed = np.full(len(minutes), (threshold.sigmas or 0) * (deviation or 0))
-    allowed = np.maximum(allowed, (threshold.at_least_percent or 0) / 100 * np.abs(centre))
-    allowed = np.maximum(allowed, threshold.points or 0)
-    if mean is None and threshold.sigmas and not (threshold.at_least_percent or threshold.points):
-        allowed = np.full(len(minutes), np.nan)  # sigmas of what is not known
     names = np.where(np.isnan(pair.control), name, CONTROL).astype(np.int8)
-    return Reference(centre, allowed, names)
+    return Reference(centre, allowed_around(metric, centre, deviation), names)
+
+
+def allowed_around(metric: Metric, centre: Floats, deviation: float | None) -> Floats:
+    """Return how far a metric may be from each of these; NaN where that is sigmas of what is not known."""
+    threshold = _threshold(metric)
+    if deviation is None and threshold.sigmas and not (threshold.at_least_percent or threshold.points):
+        return np.full(len(centre), np.nan)
+    least = max((threshold.sigmas or 0) * (deviation or 0), threshold.points or 0)
+    return np.maximum(least, (threshold.at_least_percent or 0) / 100 * np.abs(centre))
 
 
 def _threshold(metric: Metric) -> Threshold:
@@ -218,7 +240,7 @@ def _threshold(metric: Metric) -> Threshold:
     return metric.threshold
 
 
-def _past(signal: SignalBaseline) -> tuple[float | None, float | None, int]:
+def past_of(signal: SignalBaseline) -> tuple[float | None, float | None, int]:
     """Return mean and standard deviation of the past: of the same hour of the week where that is known."""
     if signal.same_hour:
         return signal.same_hour.mean, signal.same_hour.standard_deviation, SAME_HOUR

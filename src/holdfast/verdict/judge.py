@@ -5,7 +5,7 @@ inconclusive. Risk is the seed's measure of the same score: 2 × (1 − score).
 """
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -29,7 +29,7 @@ from holdfast.verdict.observation import (
     Verdict,
 )
 from holdfast.verdict.settings import Metric, Scoring
-from holdfast.verdict.words import number
+from holdfast.verdict.words import measured_or_dash, number
 
 _FAILS = {Classification.HIGH, Classification.LOW}
 _JUDGED = _FAILS | {Classification.PASS}
@@ -56,14 +56,15 @@ def verdict(scoring: Scoring, baseline: Baseline, observations: Sequence[Observa
     minutes = minutes_of(observations)
     scored = _scored_minute(scoring, baseline, minutes)
     newest, warming = observations[-1], len(minutes) < scoring.judge.minimum_points
+    readings = [_reading(name, scoring, baseline, observations, scored) for name in scoring.metrics]
     return Verdict(
         model="judge",
         at=newest.at,
         share_percent=newest.share_percent,
         outcome=scored.outcome,
         risk_percent=round(2 * (100 - scored.score)) if scored.score is not None else 0,
-        readings=[_reading(name, scoring, baseline, observations, scored) for name in scoring.metrics],
-        reason=_reason(scoring, scored, newest, minutes),
+        readings=readings,
+        reason=_reason(scoring, scored, readings, newest, len(minutes)),
         canary_requests=newest.canary_requests,
         control_requests=newest.control_requests,
         warming=warming and not newest.provider_down,
@@ -82,21 +83,18 @@ def outcomes(scoring: Scoring, baseline: Baseline, minutes: Minutes) -> list[Out
 
 
 def _scored_minute(scoring: Scoring, baseline: Baseline, minutes: Minutes) -> _Scored:
-    settings = scoring.judge
-    classes: dict[str, MetricClass] = {}
-    for name, metric in scoring.metrics.items():
-        classes[name] = _worst(
-            [
-                classify(
-                    pair.canary[-settings.window_points :],
-                    _control(pair, signal, scoring)[-settings.window_points :],
-                    _classifier(scoring, metric),
-                )
-                for pair, signal in zip(minutes.metrics[name], baseline.signals[name], strict=True)
-            ]
-        )
-    early = len(minutes) < settings.minimum_points
+    classes = {name: _worst(_by_query(name, scoring, baseline, minutes)) for name in scoring.metrics}
+    early = len(minutes) < scoring.judge.minimum_points
     return _scored(scoring, classes, early or bool(minutes.provider_down[-1]))
+
+
+def _by_query(name: str, scoring: Scoring, baseline: Baseline, minutes: Minutes) -> list[MetricClass]:
+    settings = _classifier(scoring, scoring.metrics[name])
+    sides = (
+        _newest(pair, signal, scoring)
+        for pair, signal in zip(minutes.metrics[name], baseline.signals[name], strict=True)
+    )
+    return [_enough(classify(canary, control, settings), scoring) for canary, control in sides]
 
 
 def _scored(scoring: Scoring, classes: dict[str, MetricClass], unclear: bool) -> _Scored:  # noqa: FBT001
@@ -127,23 +125,46 @@ def _classifier(scoring: Scoring, metric: Metric) -> ClassifierSettings:
         effect_size=EffectSize(
             allowed_increase=rules.allowed_increase,
             allowed_decrease=rules.allowed_decrease,
-            critical_increase=rules.allowed_increase,
-            critical_decrease=rules.allowed_decrease,
         ),
     )
 
 
 def _worst(classes: Sequence[MetricClass]) -> MetricClass:
     """Return the class of a metric with several queries: one that fails, else one that is missing."""
-    failing = next((c for c in classes if c.classification in _FAILS), None)
-    return failing or next((c for c in classes if c.classification not in _JUDGED), classes[0])
+    return classes[_worst_query(classes)]
 
 
-def _control(pair: Pair, signal: SignalBaseline, scoring: Scoring) -> Floats:
-    """Return the control's minutes; without any, the newest ones of the baseline."""
-    if np.isfinite(pair.control).any() or not signal.recent:
-        return pair.control
-    return np.array(signal.recent[-scoring.judge.window_points :])
+def _worst_query(classes: Sequence[MetricClass]) -> int:
+    failing = [query for query, c in enumerate(classes) if c.classification in _FAILS]
+    missing = [query for query, c in enumerate(classes) if c.classification not in _JUDGED]
+    return [*failing, *missing, 0][0]
+
+
+def _enough(found: MetricClass, scoring: Scoring) -> MetricClass:
+    """Take a metric for missing where a side has too few points to be compared."""
+    least = scoring.judge.minimum_points
+    if min(found.experiment_size, found.control_size) >= least or found.classification not in _JUDGED:
+        return found
+    return replace(found, classification=Classification.NODATA, critical=False)
+
+
+def _newest(pair: Pair, signal: SignalBaseline, scoring: Scoring) -> tuple[Floats, Floats]:
+    """Return the newest window of both sides; the baseline's newest points stand in for a silent control."""
+    window = scoring.judge.window_points
+    canary, control = pair.canary[-window:], pair.control[-window:]
+    return canary, control if _speaks(control, scoring) else _before(signal, window)
+
+
+def _speaks(control: Floats, scoring: Scoring) -> bool:
+    return bool(np.isfinite(control).sum() >= scoring.judge.minimum_points)
+
+
+def _before(signal: SignalBaseline, window: int) -> Floats:
+    """Return the baseline's newest points, one window of them; NaN where there are fewer."""
+    points = np.full(window, np.nan)
+    recent = signal.recent[-window:]
+    points[window - len(recent) :] = recent
+    return points
 
 
 # --- many minutes at once ---------------------------------------------------------------------------------
@@ -159,21 +180,19 @@ def _of_metric(name: str, scoring: Scoring, baseline: Baseline, minutes: Minutes
 
 def _of_query(scoring: Scoring, metric: Metric, pair: Pair, signal: SignalBaseline) -> Iterator[MetricClass]:
     window, settings = scoring.judge.window_points, _classifier(scoring, metric)
-    past_only = not np.isfinite(pair.control).any() and bool(signal.recent)
     for end in range(1, min(window, len(pair.canary) + 1)):
-        control = _control(pair, signal, scoring) if past_only else pair.control[:end]
-        yield classify(pair.canary[:end], control, settings)
+        so_far = Pair(pair.canary[:end], pair.control[:end])
+        yield _enough(classify(*_newest(so_far, signal, scoring), settings), scoring)
     if len(pair.canary) < window:
         return
     canaries = np.lib.stride_tricks.sliding_window_view(pair.canary, window)
-    if past_only:
-        past = _control(pair, signal, scoring)
-        controls = np.broadcast_to(past, (len(canaries), len(past)))
-    else:
-        controls = np.lib.stride_tricks.sliding_window_view(pair.control, window)
+    controls = np.lib.stride_tricks.sliding_window_view(pair.control, window)
+    before = _before(signal, window)
     for row in range(0, len(canaries), _ROWS_AT_ONCE):
         cut = slice(row, row + _ROWS_AT_ONCE)
-        yield from classify_windows(canaries[cut], controls[cut], settings)
+        speaks = np.isfinite(controls[cut]).sum(axis=1, keepdims=True) >= scoring.judge.minimum_points
+        sides = canaries[cut], np.where(speaks, controls[cut], before)
+        yield from (_enough(found, scoring) for found in classify_windows(*sides, settings))
 
 
 # --- words ------------------------------------------------------------------------------------------------
@@ -182,22 +201,27 @@ def _of_query(scoring: Scoring, metric: Metric, pair: Pair, signal: SignalBaseli
 def _reading(
     name: str, scoring: Scoring, baseline: Baseline, observations: Sequence[Observation], scored: _Scored
 ) -> MetricReading:
-    metric, value = scoring.metrics[name], observations[-1].values[name][0]
-    signal, pair = baseline.signals[name][0], minutes_of(observations).metrics[name][0]
-    found = scored.classes.get(name)
+    metric, found = scoring.metrics[name], scored.classes.get(name)
+    minutes = minutes_of(observations)
+    query = _worst_query(_by_query(name, scoring, baseline, minutes))
+    value, signal = observations[-1].values[name][query], baseline.signals[name][query]
+    pair = minutes.metrics[name][query]
+    canary, control = _newest(pair, signal, scoring)
     level = None
     if found is not None and found.classification in _JUDGED:
         level = Level.RED if found.classification in _FAILS else Level.GREEN
+    beside = pair.control[-len(canary) :]
+    own = _speaks(beside, scoring)
     return MetricReading(
         metric=name,
         weight_percent=metric.weight_percent,
-        value=_mean(pair.canary),
-        baseline_mean=_mean(_control(pair, signal, scoring)),
+        value=_mean(canary),
+        baseline_mean=_mean(control),
         level=level,
         no_data=value if isinstance(value, NoData) else None,
-        unit=metric.unit_of(0),
-        compared_with=f"control, mean of {len(observations)} verdicts",
-        control=_mean(pair.control),
+        unit=metric.unit_of(query),
+        compared_with=f"{'control' if own else 'baseline'}, mean of {len(canary)} verdicts",
+        control=_mean(beside),
         past=signal.same_hour.mean if signal.same_hour else signal.mean,
     )
 
@@ -207,15 +231,27 @@ def _mean(values: Floats) -> float | None:
     return float(finite.mean()) if finite.size else None
 
 
-def _reason(scoring: Scoring, scored: _Scored, newest: Observation, minutes: Minutes) -> str:
+def _reason(
+    scoring: Scoring, scored: _Scored, readings: Sequence[MetricReading], newest: Observation, points: int
+) -> str:
     at = f"at {newest.share_percent} %"
     if newest.provider_down:
         return f"no verdict {at}: {newest.trouble or 'the metrics database is silent'}"
-    if len(minutes) < scoring.judge.minimum_points:
-        return f"too early {at}: {len(minutes)} of at least {scoring.judge.minimum_points} points a side"
+    if points < scoring.judge.minimum_points:
+        return f"too early {at}: {points} of at least {scoring.judge.minimum_points} points a side"
+    missing = [name for name, c in scored.classes.items() if c.classification not in _JUDGED]
     if scored.score is None:
-        return f"no verdict {at}: half of the metrics' weight has no data"
-    failing = [f"{n} {c.reason}" for n, c in scored.classes.items() if c.classification in _FAILS]
-    missing = [f"nothing known of {n}" for n, c in scored.classes.items() if c.classification not in _JUDGED]
-    calm = "no metric differs from the control beyond chance and by enough"
-    return f"score {number(scored.score)} of 100 {at}: {'; '.join([*failing, *missing]) or calm}"
+        return f"no verdict {at}: at least half of the weight has too few points: {', '.join(missing)}"
+    said = [_differs(r, scored.classes[r.metric], scoring) for r in readings if r.level is Level.RED]
+    said += [f"too few points of {', '.join(missing)}"] if missing else []
+    calm = "no metric differs beyond chance and by enough"
+    return f"score {number(scored.score)} of 100 {at}: {'; '.join(said) or calm}"
+
+
+def _differs(reading: MetricReading, found: MetricClass, scoring: Scoring) -> str:
+    """Tell both means: a ratio says nothing where one of them is zero."""
+    higher = "higher" if found.classification is Classification.HIGH else "lower"
+    canary, other = (measured_or_dash(v, reading.unit) for v in (reading.value, reading.baseline_mean))
+    sure = f"{number(100 * scoring.judge.confidence)} % sure"
+    compared = f"against {other} ({reading.compared_with})"
+    return f"{reading.metric} is {canary}, {compared}: {higher} beyond chance ({sure})"

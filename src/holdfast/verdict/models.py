@@ -6,6 +6,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any, Protocol
 
 from holdfast.domain.errors import UnknownName
+from holdfast.verdict.baseline import points_to_learn_from
 from holdfast.verdict.observation import Baseline, Observation, Outcome, Verdict
 from holdfast.verdict.settings import Scoring
 
@@ -57,10 +58,16 @@ class Model:
         return import_module(f"holdfast.verdict.{self.module}")
 
 
+# A detector that learns from weeks begins with its baseline's newest points; the watch need not carry them all.
+_LONGEST = 1_000
+
+
 def _of_hysteresis(scoring: Scoring) -> int:
-    detectors = (m.detector for m in scoring.metrics.values() if m.detector)
-    longest = max((d.hysteresis.of for d in detectors), default=0)
-    return 2 * max(longest, scoring.hysteresis.of, scoring.attribution.silent_minutes)
+    """Say how far back hysteresis, silence and detectors that learn can reach."""
+    detectors = [m.detector for m in scoring.metrics.values() if m.detector]
+    learning = max((points_to_learn_from(d) for d in detectors), default=0)
+    held = max(h.of * (h.clear_minutes + 1) for h in (scoring.hysteresis, *(d.hysteresis for d in detectors)))
+    return min(max(2 * held + learning, 2 * scoring.attribution.silent_minutes), _LONGEST)
 
 
 MODELS: dict[str, Model] = {

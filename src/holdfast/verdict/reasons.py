@@ -3,6 +3,7 @@
 import math
 from collections.abc import Iterator, Mapping, Sequence
 
+from holdfast.verdict.detector_settings import Fixed
 from holdfast.verdict.grading import REFERENCES, UNKNOWN, Grade
 from holdfast.verdict.observation import (
     Level,
@@ -47,34 +48,69 @@ def reason_of(
     *,
     unhealed: Sequence[str],
     silent: Mapping[str, int],
+    muted: Sequence[str],
 ) -> str:
-    """Say in one sentence what moved the verdict: edges first, then by weight, then what is missing."""
+    """Say in one sentence what moved the verdict: edges first, then by weight, then what is missing.
+
+    Args:
+        verdict: with everything but its reason.
+        scoring: what it was judged by.
+        newest: the observation that was judged.
+        unhealed: metrics that a fix has not healed.
+        silent: for each metric, for how many verdicts the canary has been silent.
+        muted: metrics that call edges speak for.
+    """
+    at = f"at {verdict.share_percent} %"
     if newest.provider_down:
-        return f"no verdict at {verdict.share_percent} %: {newest.trouble or 'the metrics database is silent'}"
-    heaviest_first = sorted(verdict.readings, key=lambda r: -r.weight_percent * (r.level or 0))
+        return f"no verdict {at}: {newest.trouble or 'the metrics database is silent'}"
+    counted = [r for r in verdict.readings if r.metric not in muted]
+    heaviest_first = sorted(counted, key=lambda r: -r.weight_percent * (r.level or 0))
     found = [
         *(finding.words for finding in verdict.edges),
-        *_moved(heaviest_first, scoring),
-        *_not_healed(verdict.readings, unhealed, scoring),
-        *_missing(verdict, scoring, silent),
+        *(_moved(r, scoring) for r in heaviest_first if r.level and r.value is not None),
+        *_not_healed(counted, unhealed, scoring),
+        *(_once(r, scoring) for r in counted if _is_bad_once(r, scoring)),
+        *_missing(counted, verdict, scoring, silent),
     ]
-    calm = "no metric is worse than the control by more than it may be"
-    return f"risk {risk(verdict)} at {verdict.share_percent} %: {'; '.join(found) or calm}"
+    calm = "no metric is worse by more than it may be"
+    return f"risk {risk(verdict)} {at}: {'; '.join(found) or calm}"
 
 
-def _moved(readings: Sequence[MetricReading], scoring: Scoring) -> Iterator[str]:
-    for r in readings:
-        if not r.level or r.value is None or r.baseline_mean is None:
-            continue
-        metric = scoring.metrics[r.metric]
-        way, sign = ("up", 1) if metric.bad_when == "rising" else ("down", -1)
-        limit = r.baseline_mean + sign * (r.allowed or 0)
-        word = "red" if r.level is Level.RED else "yellow"
-        veto = f", which alone means {metric.veto}" if metric.veto and r.level is Level.RED else ""
-        yield (
-            f"{r.metric} is {measured(r.value, r.unit)}, allowed {way} to {measured(limit, r.unit)} "
-            f"({r.compared_with} {measured(r.baseline_mean, r.unit)}): {word}{veto}"
-        )
+def _moved(reading: MetricReading, scoring: Scoring) -> str:
+    """Tell a level that enough verdicts reached; this one may be fine again."""
+    word = "red" if reading.level is Level.RED else "yellow"
+    metric = scoring.metrics[reading.metric]
+    veto = f", which alone means {metric.veto}" if metric.veto and reading.level is Level.RED else ""
+    fixed = isinstance(metric.detector, Fixed)
+    red = reading.level is Level.RED or fixed
+    limit = scoring.red_from_percent if red else scoring.yellow_from_percent
+    if reading.used_percent is not None and reading.used_percent <= limit:
+        value = measured(reading.value or 0, reading.unit)
+        return f"{reading.metric} is {value} again, but was {word} in enough of the last verdicts{veto}"
+    return f"{_beyond(reading, scoring)}: {word}{veto}"
+
+
+def _once(reading: MetricReading, scoring: Scoring) -> str:
+    return f"{_beyond(reading, scoring)}: bad in this verdict, which alone is not enough"
+
+
+def _is_bad_once(reading: MetricReading, scoring: Scoring) -> bool:
+    used = reading.used_percent
+    beyond = used > scoring.red_from_percent if used is not None else reading.allowed == 0
+    return reading.level is Level.GREEN and beyond
+
+
+def _beyond(reading: MetricReading, scoring: Scoring) -> str:
+    """Tell a number with its limit and what it is compared with; a detector's limit is both."""
+    value = f"{reading.metric} is {measured(reading.value or 0, reading.unit)}"
+    if reading.baseline_mean is None:
+        return value
+    way, sign = ("up", 1) if scoring.metrics[reading.metric].bad_when == "rising" else ("down", -1)
+    limit = measured(reading.baseline_mean + sign * (reading.allowed or 0), reading.unit)
+    if reading.allowed is None:
+        return f"{value}, its detector allows {way} to {limit}"
+    compared = f"{reading.compared_with} {measured(reading.baseline_mean, reading.unit)}"
+    return f"{value}, allowed {way} to {limit} ({compared})"
 
 
 def _not_healed(readings: Sequence[MetricReading], unhealed: Sequence[str], scoring: Scoring) -> Iterator[str]:
@@ -87,18 +123,34 @@ def _not_healed(readings: Sequence[MetricReading], unhealed: Sequence[str], scor
             )
 
 
-def _missing(verdict: Verdict, scoring: Scoring, silent: Mapping[str, int]) -> Iterator[str]:
-    for r in verdict.readings:
-        if r.no_data is NoData.CANARY_SILENT:
-            often = silent.get(r.metric, 0)
-            yield f"nothing known of {r.metric}: silent for {often} verdicts while the control speaks"
+def _missing(
+    readings: Sequence[MetricReading], verdict: Verdict, scoring: Scoring, silent: Mapping[str, int]
+) -> Iterator[str]:
+    for r in readings:
+        known = f"nothing known of {r.metric}: "
+        if r.no_data is NoData.CANARY_SILENT and silent.get(r.metric):
+            lasting = _for_so_long(silent[r.metric], scoring)
+            yield f"{known}the canary is silent {lasting} while the control speaks"
+        elif r.no_data is NoData.CANARY_SILENT:
+            yield f"{known}one of its queries gives nothing for the canary"
         elif r.no_data is not None:
-            yield f"nothing known of {r.metric}: there is no data from any side"
-        elif r.level is None and (verdict.canary_requests or 0) < scoring.minimum_requests:
+            yield f"{known}there is no data from any side"
+        elif r.level is None and _are_few(verdict.canary_requests, scoring):
             seen = number(verdict.canary_requests or 0)
             yield f"{r.metric} rests on {seen} requests, {scoring.minimum_requests} are wanted"
         elif r.level is None:
-            yield f"nothing known of {r.metric}: there is nothing to compare it with"
+            yield f"{known}there is nothing to compare it with"
+
+
+def _for_so_long(verdicts: int, scoring: Scoring) -> str:
+    """Say for how long; from where silence counts on the watch need not remember how long it really is."""
+    if verdicts >= scoring.attribution.silent_minutes:
+        return f"for at least {scoring.attribution.silent_minutes} verdicts"
+    return "in this verdict" if verdicts == 1 else f"for {verdicts} verdicts"
+
+
+def _are_few(requests: float | None, scoring: Scoring) -> bool:
+    return requests is not None and requests < scoring.minimum_requests
 
 
 def _finite(value: float) -> float | None:

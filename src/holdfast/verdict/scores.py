@@ -81,6 +81,16 @@ class ModelScore(BaseModel):
     missed: list[str] = Field(default_factory=list[str])
     false_stops: list[str] = Field(default_factory=list[str])
 
+    @property
+    def bad(self) -> int:
+        """How many of the releases were bad."""
+        return self.true_positives + self.false_negatives
+
+    @property
+    def labelled(self) -> int:
+        """How many releases the record rests on."""
+        return self.bad + self.false_positives + self.true_negatives
+
 
 def score(judged: Iterable[Judged], model: str, *, deciding: bool = False) -> ModelScore:
     """Score one model on the releases that are labelled and that it judged."""

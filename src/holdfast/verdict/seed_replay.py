@@ -12,8 +12,9 @@ from holdfast.verdict.reading import read_metric
 from holdfast.verdict.settings import Metric, Scoring
 from holdfast.verdict.weighted_seed import outcome_of
 
-# Percent of the allowed deviation; floats of four or five terms are off by some 1e-13 of it.
+# Percent of the allowed deviation; and how far floats of a few terms may be off, as a part of their size.
 _NEAR = 1e-6
+_FLOAT = 1e-13
 
 
 def outcomes_of(scoring: Scoring, baseline: Baseline, minutes: Minutes) -> list[Outcome]:
@@ -44,25 +45,23 @@ def _query(name: str, scoring: Scoring, values: Floats, signal: SignalBaseline) 
     if signal.mean is None or signal.standard_deviation is None:
         return np.full(len(values), UNKNOWN, dtype=np.int8)
     metric = scoring.metrics[name]
-    used = _used(metric, values, signal.mean, signal.standard_deviation)
+    allowed = _allowed(metric, signal.mean, signal.standard_deviation)
+    worse = np.maximum((values - signal.mean) * (1 if metric.bad_when == "rising" else -1), 0.0)
+    used = 100 * worse / allowed if allowed else np.where(worse > 0, np.inf, worse)
     red, yellow = scoring.red_from_percent, scoring.yellow_from_percent
     level = np.select([np.isnan(values), used > red, used > yellow], [UNKNOWN, 2, 1], 0).astype(np.int8)
-    # Infinite: nothing is allowed, and it got worse; if only by rounding has to be looked at.
-    near = (np.abs(used - red) < _NEAR) | (np.abs(used - yellow) < _NEAR) | np.isinf(used)
+    slack = _NEAR + 100 * _FLOAT * (np.abs(values) + abs(signal.mean)) / allowed if allowed else np.inf
+    near = ~np.isnan(values) & ((np.abs(used - red) <= slack) | (np.abs(used - yellow) <= slack))
     for minute in np.flatnonzero(near).tolist():
-        exact = read_metric(name, scoring, [float(values[minute])], [signal]).level
-        level[minute] = UNKNOWN if exact is None else exact
+        exact = read_metric(name, scoring, [float(values[minute])], [signal])
+        level[minute] = UNKNOWN if exact.level is None else exact.level
     return level
 
 
-def _used(metric: Metric, values: Floats, mean: float, deviation: float) -> Floats:
+def _allowed(metric: Metric, mean: float, deviation: float) -> float:
     threshold = metric.threshold
-    allowed = max(
+    return max(
         (threshold.sigmas or 0) * deviation,
         (threshold.at_least_percent or 0) * abs(mean) / 100,
         threshold.points or 0,
     )
-    worse = np.maximum((values - mean) * (1 if metric.bad_when == "rising" else -1), 0.0)
-    if not allowed:
-        return np.where(worse > 0, np.inf, worse)
-    return 100 * worse / allowed

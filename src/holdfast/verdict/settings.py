@@ -71,6 +71,14 @@ class Metric(Strict):
         return self.unit if isinstance(self.unit, str) else self.unit[query]
 
     @model_validator(mode="after")
+    def _can_veto(self) -> Self:
+        if self.veto and self.worst_level == "yellow":
+            raise ValueError(
+                "a veto needs red, and worst_level: yellow never lets it get there: drop one of them"
+            )
+        return self
+
+    @model_validator(mode="after")
     def _each_query_has_a_unit(self) -> Self:
         if not isinstance(self.unit, str) and len(self.unit) != len(self.queries):
             raise ValueError(f"unit lists {len(self.unit)} units for {len(self.queries)} queries")
@@ -237,6 +245,8 @@ class Scoring(Strict):
 
     @model_validator(mode="after")
     def _names_are_known(self) -> Self:
+        if self.minimum_requests and self.traffic is None:
+            raise ValueError("minimum_requests needs traffic, the query that counts requests")
         if self.model in self.shadow or len(set(self.shadow)) != len(self.shadow):
             raise ValueError("shadow must name each model once, and not the one that decides")
         if self.sick and (unknown := [m for m in self.sick.metrics if m not in self.metrics]):

@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from holdfast.verdict.detector_settings import Hysteresis
-from holdfast.verdict.grading import UNKNOWN, Grade, grade, held
+from holdfast.verdict.grading import UNKNOWN, Grade, allowed_around, grade, held, past_of, thin
 from holdfast.verdict.minutes import Flags, Floats, Minutes, minutes_of
 from holdfast.verdict.observation import Baseline, EdgeFinding, Level, Observation, Outcome, Verdict
 from holdfast.verdict.reasons import reading_of, reason_of
@@ -33,12 +33,14 @@ class Weighed:
         risk: percent, 0 to 200; a lower bound where a metric is missing.
         unhealed: metrics that a fix has not brought on their way back, for a sick baseline.
         severity: an index into `OUTCOMES`.
+        by_edges: where call edges speak in place of the metrics that are marked so.
     """
 
     grades: dict[str, Grade]
     risk: npt.NDArray[np.int64]
     unhealed: dict[str, Flags]
     severity: Severities
+    by_edges: Flags
 
 
 def verdict(scoring: Scoring, baseline: Baseline, observations: Sequence[Observation]) -> Verdict:
@@ -66,7 +68,7 @@ def weigh(
         scoring: settings.
         baseline: what was usual.
         minutes: what was seen.
-        discount_shared: whether a deviation counts only as far as the control did not make it too.
+        discount_shared: whether a deviation from the past counts only where the control did not make it too.
         by_edges: in which minutes call edges speak for silence and for the metrics that are marked so.
     """
     edges = np.zeros(len(minutes), dtype=bool) if by_edges is None else by_edges
@@ -86,8 +88,10 @@ def weigh(
         severity = np.maximum(severity, _alone(scoring.metrics[name], scoring, each, edges))
     for flags in unhealed.values():
         severity = np.maximum(severity, np.where(flags, PAUSE, GO_ON))
+    blind = np.logical_and.reduce([each.level == UNKNOWN for each in grades.values()]) & ~edges
+    severity = np.maximum(severity, np.where(blind | thin(scoring, minutes), UNCLEAR, GO_ON))
     severity = np.where(minutes.provider_down, UNCLEAR, severity).astype(np.int8)
-    return Weighed(grades, risk, unhealed, severity)
+    return Weighed(grades, risk, unhealed, severity, edges)
 
 
 def told(
@@ -118,7 +122,8 @@ def told(
     )
     unhealed = [name for name, flags in weighed.unhealed.items() if flags[-1]]
     silent = {name: int(grade.silent[-1]) for name, grade in weighed.grades.items()}
-    reason = reason_of(found, scoring, newest, unhealed=unhealed, silent=silent)
+    muted = [name for name, metric in scoring.metrics.items() if metric.by_edges and weighed.by_edges[-1]]
+    reason = reason_of(found, scoring, newest, unhealed=unhealed, silent=silent, muted=muted)
     return found.model_copy(update={"reason": reason})
 
 
@@ -132,8 +137,8 @@ def _alone(metric: Metric, scoring: Scoring, graded: Grade, edges: Flags) -> Sev
     own = np.zeros(len(graded.level), dtype=np.int8)
     if metric.veto:
         own = np.where(graded.held == Level.RED, _OF_POLICY[metric.veto], own)
-    if metric.weight_percent or metric.veto:
-        own = np.where((graded.level == UNKNOWN) & (metric.no_data != "ignore"), np.maximum(own, UNCLEAR), own)
+    if (metric.weight_percent or metric.veto) and metric.no_data != "ignore":
+        own = np.where(graded.missing, np.maximum(own, UNCLEAR), own)
     long = (graded.silent >= scoring.attribution.silent_minutes) & ~edges
     own = np.where(long, np.maximum(own, _OF_POLICY[metric.no_data]), own)
     if metric.by_edges:
@@ -163,16 +168,19 @@ def _lags(way: Floats, wanted: float, hysteresis: Hysteresis) -> Flags:
 
 def _ways_back(name: str, scoring: Scoring, baseline: Baseline, past: Baseline, minutes: Minutes) -> Floats:
     """Return how much of the way from sick-now to the past week the canary has come, percent, worst query."""
-    sign = 1.0 if scoring.metrics[name].bad_when == "rising" else -1.0
+    metric = scoring.metrics[name]
+    sign = 1.0 if metric.bad_when == "rising" else -1.0
     ways: list[Floats] = []
     for query, pair in enumerate(minutes.metrics[name]):
         usual = past.signals[name][query]
-        healthy = usual.same_hour.mean if usual.same_hour else usual.mean
+        healthy, deviation, _ = past_of(usual)
         before = baseline.signals[name][query].mean
         sick = np.where(np.isnan(pair.control), np.nan if before is None else before, pair.control)
         gap = sign * (sick - (np.nan if healthy is None else healthy))
         with np.errstate(divide="ignore", invalid="ignore"):
-            # Where sick-now is no worse than the past week there is nothing to heal.
-            ways.append(np.where(gap > 0, 100 * sign * (sick - pair.canary) / gap, np.nan))
+            # Sick-now as good as the past week, give or take what is allowed: there is nothing to heal.
+            well = np.full(len(sick), np.nan if healthy is None else healthy)
+            sick_indeed = gap > allowed_around(metric, well, deviation)
+            ways.append(np.where(sick_indeed, 100 * sign * (sick - pair.canary) / gap, np.nan))
     worst: Floats = np.fmin.reduce(ways)
     return worst

@@ -1,6 +1,7 @@
 """A verdict in the words and numbers that a person reads at night."""
 
 from collections.abc import Iterator
+from datetime import timedelta
 
 from holdfast.verdict.observation import Baseline, Level, MetricReading, NoData, Observation, Verdict
 from holdfast.verdict.settings import Scoring
@@ -43,6 +44,18 @@ def measured(value: float, unit: str = "") -> str:
 def measured_or_dash(value: float | None, unit: str = "") -> str:
     """Write a number with its unit, or a dash where there is none."""
     return "–" if value is None else measured(value, unit)
+
+
+def decimals_or_dash(value: float | None, decimals: int = 2) -> str:
+    """Write a number with so many decimals, or a dash where there is none."""
+    return "–" if value is None else f"{value:.{decimals}f}"
+
+
+def span_words(duration: timedelta) -> str:
+    """Write a duration in hours, minutes and seconds, e.g. `1 h 5 min`."""
+    seconds = duration.total_seconds()
+    parts = [(int(seconds // 3600), "h"), (int(seconds % 3600 // 60), "min"), (seconds % 60, "s")]
+    return " ".join(f"{size:g} {unit}" for size, unit in parts if size) or "0 s"
 
 
 def _three_digits(value: float) -> str:

@@ -6,20 +6,18 @@
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from io import BytesIO
 from typing import TYPE_CHECKING
 
+from holdfast.adapters.charts.drawing import FAINT, INK, LINES, canvas, one_line, png, write
 from holdfast.verdict.scores import Judged, ModelScore
+from holdfast.verdict.words import decimals_or_dash
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
 _WIDTH, _ROW, _LEAST_HEIGHT = 13.0, 0.42, 6.4
-_DOTS_PER_INCH = 100
-_FONT = "DejaVu Sans"  # comes with matplotlib, so every machine draws the same picture
 _FAULT_CHARACTERS = 18
-_INK, _FAINT = "#222222", "#6f6f6f"
 
 
 @dataclass(frozen=True)
@@ -54,14 +52,9 @@ def backtest_chart(judged: Sequence[Judged], scores: Sequence[ModelScore]) -> by
     bad = [j for j in judged if j.label == "bad"]
     if not bad or not scores:
         return None
-    # Here and not above: matplotlib takes a while to load, and most processes never draw.
-    from matplotlib.backends.backend_agg import FigureCanvasAgg  # noqa: PLC0415
-    from matplotlib.figure import Figure  # noqa: PLC0415
-
     faults = sorted({j.fault for j in bad})
     height = max(_LEAST_HEIGHT, 2.7 + _ROW * len(faults))
-    figure = Figure(figsize=(_WIDTH, height), dpi=_DOTS_PER_INCH, facecolor="white")
-    FigureCanvasAgg(figure)
+    figure = canvas((_WIDTH, height))
     _head(figure, judged, scores, height)
     top, bottom = 1 - 2.0 / height, 0.7 / height
     over_time = figure.add_axes((0.06, bottom, 0.43, top - bottom))
@@ -78,25 +71,19 @@ def backtest_chart(judged: Sequence[Judged], scores: Sequence[ModelScore]) -> by
         handlelength=4,
     )
     _by_fault(figure.add_axes((0.66, bottom, 0.31, top - bottom)), scores, faults)
-    picture = BytesIO()
-    figure.savefig(picture, format="png")
-    return picture.getvalue()
+    return png(figure)
 
 
 def _head(figure: "Figure", judged: Sequence[Judged], scores: Sequence[ModelScore], height: float) -> None:
     bad, good = (sum(j.label == label for j in judged) for label in ("bad", "good"))
-    title = "F1: " + ", ".join(f"{s.model} {_figure(s.f1)}{' (decides)' * s.deciding}" for s in scores)
-    figure.text(0.06, 1 - 0.4 / height, title, size=14, weight="bold", color=_INK, family=_FONT)
+    title = "F1: " + ", ".join(f"{s.model} {decimals_or_dash(s.f1)}{' (decides)' * s.deciding}" for s in scores)
+    write(figure, 0.06, 1 - 0.35 / height, title, most=110, size=14, weight="bold")
     said = f"{_count(bad, 'bad')} and {_count(good, 'good')}, replayed minute by minute"
-    figure.text(0.06, 1 - 0.72 / height, said, size=11, color=_FAINT, family=_FONT)
+    write(figure, 0.06, 1 - 0.68 / height, said, size=11, color=FAINT)
 
 
 def _count(number: int, kind: str) -> str:
     return f"{number} {kind} release{'s' * (number != 1)}"
-
-
-def _figure(value: float | None) -> str:
-    return "–" if value is None else f"{value:.2f}"
 
 
 def _caught_over_time(axes: "Axes", judged: Sequence[Judged], scores: Sequence[ModelScore]) -> None:
@@ -129,18 +116,17 @@ def _caught_over_time(axes: "Axes", judged: Sequence[Judged], scores: Sequence[M
             color=look.colour,
         )
     lowest = -6.0 - 3.5 * len(scores)
-    axes.axhline(0, color=_FAINT, linewidth=0.8)
+    axes.axhline(0, color=FAINT, linewidth=0.8)
     axes.set_xlim(0, end * 1.02)
     axes.set_ylim(lowest, 104)
     axes.set_yticks([0, 20, 40, 60, 80, 100])
     axes.set_xlabel("minutes since the first step   (× below the line: a good release was stopped)", size=11)
-    axes.set_title("Bad releases stopped so far, %", loc="left", size=12, color=_INK)
+    axes.set_title("Bad releases stopped so far, %", loc="left", size=12, color=INK)
     _quiet(axes)
 
 
 def _record(score: ModelScore) -> str:
-    bad = score.true_positives + score.false_negatives
-    return f"{score.model}: {score.true_positives} of {bad} bad stopped, and {score.false_positives} good"
+    return f"{score.model}: {score.true_positives} of {score.bad} bad stopped, and {score.false_positives} good"
 
 
 def _minutes(judged: Sequence[Judged], model: str, label: str) -> list[float]:
@@ -164,14 +150,15 @@ def _by_fault(axes: "Axes", scores: Sequence[ModelScore], faults: Sequence[str])
             label=score.model,
         )
     for row, fault in enumerate(faults):  # how many there were to catch
-        axes.plot([totals.get(fault, 0)] * 2, [row - 0.42, row + 0.42], color=_INK, linewidth=2.5)
+        axes.plot([totals.get(fault, 0)] * 2, [row - 0.42, row + 0.42], color=INK, linewidth=2.5)
     most = max(totals.values(), default=1)
-    axes.set_yticks(range(len(faults)), [_clipped(fault or "not said") for fault in faults])
+    names = [one_line(fault or "not said", _FAULT_CHARACTERS) for fault in faults]
+    axes.set_yticks(range(len(faults)), names, parse_math=False)
     axes.set_ylim(len(faults) - 0.4, -0.6)
     axes.set_xlim(0, most * 1.05)
     axes.set_xticks(range(0, most + 1, max(1, math.ceil(most / 8))))
     axes.set_xlabel("releases stopped   (black line: how many there were)", size=11)
-    axes.set_title("By kind of fault", loc="left", size=12, color=_INK)
+    axes.set_title("By kind of fault", loc="left", size=12, color=INK)
     _quiet(axes)
 
 
@@ -180,13 +167,7 @@ def _cycled(count: int) -> list[_Look]:
 
 
 def _quiet(axes: "Axes") -> None:
-    axes.grid(visible=True, color="#e4e4e4")
+    axes.grid(visible=True, color=LINES)
     axes.set_axisbelow(True)
     for side in ("top", "right"):
         axes.spines[side].set_visible(False)
-
-
-def _clipped(fault: str) -> str:
-    """Keep one line, without signs that would be read as a formula."""
-    line = " ".join(fault.split()).replace("$", "S")
-    return line if len(line) <= _FAULT_CHARACTERS else f"{line[: _FAULT_CHARACTERS - 1]}…"

@@ -4,11 +4,12 @@
 # pyright: reportUnknownMemberType=false, reportUnknownVariableType=false
 
 from dataclasses import dataclass
-from io import BytesIO
 from typing import TYPE_CHECKING, Any
 
+from holdfast.adapters.charts.drawing import FAINT, FONT, LINES, bare, canvas, clipped, legend_below, png, write
 from holdfast.verdict.comparison import Agreement, Comparison, Recommendation
 from holdfast.verdict.scores import ModelScore
+from holdfast.verdict.words import decimals_or_dash
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -16,11 +17,8 @@ if TYPE_CHECKING:
 
 _WIDTH_INCHES = 9.0
 _HEAD_INCHES, _MODEL_INCHES, _FOOT_INCHES = 1.5, 1.45, 0.95
-_DOTS_PER_INCH = 100
-_FONT = "DejaVu Sans"  # comes with matplotlib, so every machine draws the same picture
 _MODELS = 6
 _NAME_CHARACTERS = 17
-_INK, _FAINT = "#222222", "#8a8a8a"
 _BAR = 0.24  # of the height of a model
 
 
@@ -49,15 +47,10 @@ def comparison_chart(comparison: Comparison) -> bytes:
     Returns:
         A PNG of 900 pixels by 245 and 145 for each model (at least one, at most six, the champion first).
     """
-    # Here and not above: matplotlib takes a while to load, and most processes never draw.
-    from matplotlib.backends.backend_agg import FigureCanvasAgg  # noqa: PLC0415
-    from matplotlib.figure import Figure  # noqa: PLC0415
-
     scores = comparison.scores[:_MODELS]
     rows = max(1, len(scores))
     height = _HEAD_INCHES + rows * _MODEL_INCHES + _FOOT_INCHES
-    figure = Figure(figsize=(_WIDTH_INCHES, height), dpi=_DOTS_PER_INCH, facecolor="white")
-    FigureCanvasAgg(figure)
+    figure = canvas((_WIDTH_INCHES, height))
     _head(figure, comparison, height)
     axes = figure.add_axes((0.27, _FOOT_INCHES / height, 0.40, rows * _MODEL_INCHES / height))
     agreements = {c.challenger.model: c.agreement for c in comparison.challenges}
@@ -65,23 +58,21 @@ def comparison_chart(comparison: Comparison) -> bytes:
         _model(axes, row, score, agreements.get(score.model))
     _scale(axes, rows)
     _foot(figure, height, hidden=len(comparison.scores) - len(scores))
-    picture = BytesIO()
-    figure.savefig(picture, format="png")
-    return picture.getvalue()
+    return png(figure)
 
 
 def _head(figure: "Figure", comparison: Comparison, height: float) -> None:
-    lines = (
+    lines: tuple[tuple[float, str, dict[str, Any]], ...] = (
         (0.38, _headline(comparison.recommendation), {"size": 22, "weight": "bold"}),
         (0.78, _reason(comparison), {"size": 14}),
-        (1.10, _basis(comparison), {"size": 13, "color": _FAINT}),
+        (1.10, _basis(comparison), {"size": 13, "color": FAINT}),
     )
     for inches, text, style in lines:
-        _text(figure, 0.03, 1 - inches / height, text, **style)
+        write(figure, 0.03, 1 - inches / height, text, **style)
 
 
 def _headline(recommendation: Recommendation) -> str:
-    model = _clipped(recommendation.model, _NAME_CHARACTERS)
+    model = clipped(recommendation.model, _NAME_CHARACTERS)
     match recommendation.decision:
         case "switch":
             return f"Switch to {model}"
@@ -122,20 +113,19 @@ def _model(axes: "Axes", row: int, score: ModelScore, agreement: Agreement | Non
     for place, measure in enumerate(_MEASURES):
         _bar(axes, row + (place - 1) * (_BAR + 0.03), measure, getattr(score, measure.field))
     beside = axes.get_yaxis_transform()
-    name = _clipped(score.model, _NAME_CHARACTERS)
-    _text(axes, -0.04, row - 0.11, name, size=14, weight="bold", ha="right", transform=beside)
+    name = clipped(score.model, _NAME_CHARACTERS)
+    write(axes, -0.04, row - 0.11, name, size=14, weight="bold", ha="right", transform=beside)
     role = "decides" if score.deciding else "beside it"
-    _text(axes, -0.04, row + 0.16, role, size=12, ha="right", transform=beside, color=_FAINT)
+    write(axes, -0.04, row + 0.16, role, size=12, ha="right", transform=beside, color=FAINT)
     for place, text in enumerate(_beside(score, agreement)):
-        _text(axes, 1.19, row + (place - 1) * (_BAR + 0.03), text, size=13, transform=beside)
+        write(axes, 1.19, row + (place - 1) * (_BAR + 0.03), text, size=13, transform=beside)
 
 
 def _bar(axes: "Axes", y: float, measure: _Measure, value: float | None) -> None:
     if value:
         colour, hatch = measure.colour, measure.hatch
         axes.barh(y, value, height=_BAR, color=colour, hatch=hatch, edgecolor="white", zorder=2)
-    shown = "–" if value is None else f"{value:.2f}"
-    _text(axes, (value or 0) + 0.02, y, shown, size=12)
+    write(axes, (value or 0) + 0.02, y, decimals_or_dash(value), size=12)
 
 
 def _beside(score: ModelScore, agreement: Agreement | None) -> tuple[str, str, str]:
@@ -151,38 +141,17 @@ def _beside(score: ModelScore, agreement: Agreement | None) -> tuple[str, str, s
 def _scale(axes: "Axes", rows: int) -> None:
     axes.set_xlim(0, 1.0)
     axes.set_ylim(rows - 0.5, -0.5)
-    axes.set_xticks([0, 0.5, 1], labels=["0", "0.5", "1 = perfect"], fontfamily=_FONT)
-    axes.tick_params(axis="x", labelsize=13, color=_FAINT)
-    axes.set_yticks([])
-    axes.xaxis.grid(visible=True, color="#e4e4e4")
-    axes.set_axisbelow(True)
+    axes.set_xticks([0, 0.5, 1], labels=["0", "0.5", "1 = perfect"], fontfamily=FONT)
+    axes.tick_params(axis="x", labelsize=13, color=FAINT)
+    bare(axes)
     for row in range(1, rows):
-        axes.axhline(row - 0.5, color="#e4e4e4", linewidth=1)
-    for side in ("top", "right", "left"):
-        axes.spines[side].set_visible(False)
+        axes.axhline(row - 0.5, color=LINES, linewidth=1)
 
 
 def _foot(figure: "Figure", height: float, *, hidden: int) -> None:
     from matplotlib.patches import Patch  # noqa: PLC0415
 
     signs = [Patch(facecolor=m.colour, hatch=m.hatch, edgecolor="white", label=m.name) for m in _MEASURES]
-    figure.legend(
-        handles=signs,
-        loc="lower left",
-        bbox_to_anchor=(0.02, 0.0),
-        ncols=len(signs),
-        frameon=False,
-        prop={"size": 13},
-        columnspacing=1.2,
-    )
+    legend_below(figure, signs, size=13)
     more = f"and {hidden} more · " if hidden > 0 else ""
-    _text(figure, 0.98, 0.26 / height, f"{more}median minutes", size=13, ha="right", color=_FAINT)
-
-
-def _text(where: Any, x: float, y: float, text: str, **style: Any) -> None:
-    style = {"color": _INK, "va": "center", "family": _FONT} | style
-    where.text(x, y, text, parse_math=False, **style)
-
-
-def _clipped(text: str, characters: int) -> str:
-    return text if len(text) <= characters else f"{text[: characters - 1]}…"
+    write(figure, 0.98, 0.26 / height, f"{more}median minutes", size=13, ha="right", color=FAINT)

@@ -12,10 +12,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
-from holdfast.adapters.charts.metric_bars import FAINT, FONT, INK, canvas, clipped, png, write
+from holdfast.adapters.charts.drawing import FAINT, FONT, INK, bare, canvas, clipped, legend_below, png, write
 from holdfast.verdict.change_points import JointStep, Shift
-from holdfast.verdict.correlation import span_words
-from holdfast.verdict.words import measured
+from holdfast.verdict.words import measured, span_words
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -198,11 +197,7 @@ def _scale(axes: "Axes", *, rows: int, points: int, start: datetime, step: timed
     texts = [f"{tick:{'%d %b %H:%M' if days else '%H:%M'}}" for tick in ticks]
     axes.set_xticks(places, labels=texts, fontfamily=FONT)
     axes.tick_params(axis="x", labelsize=11 if days else 13, color=FAINT)
-    axes.set_yticks([])
-    axes.xaxis.grid(visible=True, color="#eeeeee")
-    axes.set_axisbelow(True)
-    for side in ("top", "right", "left"):
-        axes.spines[side].set_visible(False)
+    bare(axes)
 
 
 def _ticks(start: datetime, points: int, step: timedelta) -> list[datetime]:
@@ -222,15 +217,7 @@ def _foot(figure: "Figure", height: float, *, hidden: int) -> None:
         for (colour, marker), label in ((_ROSE, "rose"), (_FELL, "fell"))
     ]
     signs.append(Line2D([], [], color=INK, linestyle=":", linewidth=2, label="back"))
-    figure.legend(
-        handles=signs,
-        loc="lower left",
-        bbox_to_anchor=(0.02, 0.0),
-        ncols=len(signs),
-        frameon=False,
-        prop={"size": 13},
-        columnspacing=1.2,
-    )
+    legend_below(figure, signs, size=13)
     more = f"and {hidden} more · " if hidden > 0 else ""
     text = clipped(f"{more}each in its own height; first is not cause", 60)
     write(figure, 0.98, 0.21 / height, text, size=12, ha="right", color=FAINT)

@@ -5,18 +5,8 @@
 
 from typing import TYPE_CHECKING
 
-from holdfast.adapters.charts.metric_bars import (
-    FAINT,
-    canvas,
-    clipped,
-    draw_bars,
-    draw_legend,
-    draw_sign,
-    png,
-    said,
-    worst_first,
-    write,
-)
+from holdfast.adapters.charts.drawing import FAINT, canvas, clipped, png, write
+from holdfast.adapters.charts.metric_bars import draw_bars, draw_legend, draw_sign, said, worst_first
 from holdfast.domain.gates import Gate
 from holdfast.domain.view import MetricLine, RunView, VerdictView
 

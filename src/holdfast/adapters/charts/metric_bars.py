@@ -1,4 +1,4 @@
-"""What all pictures of a verdict share: how levels look, texts from outside, bars of what is used."""
+"""What all pictures of a verdict share: how levels look, and bars of what is used."""
 
 # matplotlib's annotations are partial.
 # pyright: reportUnknownMemberType=false, reportUnknownVariableType=false
@@ -6,18 +6,15 @@
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
-from io import BytesIO
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+from holdfast.adapters.charts.drawing import FAINT, FONT, INK, bare, clipped, legend_below
 from holdfast.domain.view import MetricLine
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-FONT = "DejaVu Sans"  # comes with matplotlib, so every machine draws the same picture
-INK, FAINT = "#222222", "#6f6f6f"
-_DOTS_PER_INCH = 100
 _AXIS_PERCENT = 200.0  # a bar that goes further is cut off there; its number still says how far
 _ALLOWED_PERCENT = 100.0
 
@@ -39,24 +36,6 @@ LOOKS = {
     "green": Look("#009e73", "", "o", 3),
 }
 NO_LEVEL = Look("#bbbbbb", "..", "s", 2)
-
-
-def canvas(inches: tuple[float, float]) -> "Figure":
-    """Return an empty white figure of 100 dots an inch, which belongs to no window and no other thread."""
-    # Here and not above: matplotlib takes a while to load, and most processes never draw.
-    from matplotlib.backends.backend_agg import FigureCanvasAgg  # noqa: PLC0415
-    from matplotlib.figure import Figure  # noqa: PLC0415
-
-    figure = Figure(figsize=inches, dpi=_DOTS_PER_INCH, facecolor="white")
-    FigureCanvasAgg(figure)
-    return figure
-
-
-def png(figure: "Figure") -> bytes:
-    """Return the figure as a PNG."""
-    picture = BytesIO()
-    figure.savefig(picture, format="png")
-    return picture.getvalue()
 
 
 def look_of(line: MetricLine) -> Look:
@@ -82,11 +61,7 @@ def draw_bars(axes: "Axes", lines: list[MetricLine], *, font_size: int) -> None:
     axes.axvline(_ALLOWED_PERCENT, color=INK, linewidth=2, zorder=3)
     axes.set_xticks([0, 50, 100, 150, 200], labels=["0", "", "100 % = allowed", "", "200 %"], fontfamily=FONT)
     axes.tick_params(axis="x", labelsize=font_size, color=FAINT)
-    axes.set_yticks([])
-    axes.xaxis.grid(visible=True, color="#e4e4e4")
-    axes.set_axisbelow(True)
-    for side in ("top", "right", "left"):
-        axes.spines[side].set_visible(False)
+    bare(axes)
 
 
 def draw_sign(axes: "Axes", x: float, row: int, line: MetricLine) -> None:
@@ -124,41 +99,4 @@ def draw_legend(figure: "Figure", lines: Iterable[MetricLine], *, font_size: int
         Line2D([], [], linestyle="", marker=look.marker, markersize=10, color=look.colour, label=names[look])
         for look in dict.fromkeys(look_of(line) for line in lines)
     ]
-    figure.legend(
-        handles=signs,
-        loc="lower left",
-        bbox_to_anchor=(0.02, 0.0),
-        ncols=max(len(signs), 1),
-        frameon=False,
-        prop={"size": font_size},
-        handletextpad=0.1,
-        columnspacing=1.2,
-    )
-
-
-def write(where: Any, x: float, y: float, text: str, *, most: int = 72, **style: Any) -> None:
-    """Write a text from outside: on one line, not read as a formula, without signs that the font lacks.
-
-    Args:
-        where: a figure or axes.
-        x: in the coordinates of `where`, or of `transform` in `style`.
-        y: likewise.
-        text: is cut off after `most` characters.
-        most: see there.
-        style: of matplotlib's `Text`.
-    """
-    style = {"color": INK, "va": "center", "family": FONT} | style
-    where.text(x, y, _drawable(clipped(text, most)), parse_math=False, **style)
-
-
-def clipped(text: str, characters: int) -> str:
-    """Return the text on one line of at most so many characters."""
-    line = " ".join(text.split())
-    return line if len(line) <= characters else f"{line[: characters - 1].rstrip()}…"
-
-
-def _drawable(text: str) -> str:
-    from matplotlib.font_manager import FontProperties, findfont, get_font  # noqa: PLC0415  as above
-
-    known = get_font(findfont(FontProperties(family=[FONT]))).get_charmap()
-    return "".join(char if ord(char) in known else "?" for char in text)
+    legend_below(figure, signs, size=font_size, handletextpad=0.1)

@@ -5,21 +5,8 @@
 
 from typing import TYPE_CHECKING, Final
 
-from holdfast.adapters.charts.metric_bars import (
-    FAINT,
-    FONT,
-    INK,
-    LOOKS,
-    canvas,
-    clipped,
-    draw_bars,
-    draw_legend,
-    draw_sign,
-    png,
-    said,
-    worst_first,
-    write,
-)
+from holdfast.adapters.charts.drawing import FAINT, FONT, INK, canvas, clipped, png, write
+from holdfast.adapters.charts.metric_bars import LOOKS, draw_bars, draw_legend, draw_sign, said, worst_first
 from holdfast.domain.view import MetricLine, VerdictView
 from holdfast.verdict.words import measured_or_dash
 

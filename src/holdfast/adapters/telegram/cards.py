@@ -86,6 +86,7 @@ def _text(view: RunView, detail: _Detail, *, notice: str, answerable: bool) -> T
         _plan(view.stages, detail),
         verdict_block(view.verdict, rows=detail.verdict_rows, reason_units=detail.text_units),
         _undone(view.journal),
+        _exposure(view),
         _log(view, detail),
         _foot(view),
     ]
@@ -155,6 +156,11 @@ def _undone(journal: list[JournalEntry]) -> list[Text]:
     if len(undone) > len(lines):
         lines.insert(0, Text(f"({len(undone) - len(lines)} earlier ones are in the Temporal UI)"))
     return lines
+
+
+def _exposure(view: RunView) -> list[Text]:
+    """Say whom the canary met, once it is over; while it is out the verdict matters more."""
+    return [Text("👥 ", clip(view.exposure, 200))] if view.exposure and view.state.ended else []
 
 
 def _log(view: RunView, detail: _Detail) -> list[Text]:

@@ -1,8 +1,11 @@
 import json
 import sys
+from pathlib import Path
 from typing import Any, TextIO
 
 from rich.console import Console, RenderableType
+
+from holdfast.domain.errors import InvalidInput
 
 _PIPE_WIDTH = 160
 
@@ -32,6 +35,28 @@ class Output:
 def complain(text: str) -> None:
     """Write to stderr."""
     sys.stderr.write(f"{text}\n")
+
+
+def check_png(plot: Path | None) -> None:
+    """Refuse another ending than a picture's.
+
+    Raises:
+        InvalidInput: the file that --plot names does not end with `.png`.
+    """
+    if plot is not None and plot.suffix.lower() != ".png":
+        raise InvalidInput(f"--plot: the picture is a PNG; name it like {plot.with_suffix('.png')}")
+
+
+def write_picture(plot: Path, picture: bytes) -> None:
+    """Write the file that --plot names.
+
+    Raises:
+        InvalidInput: it cannot be written.
+    """
+    try:
+        plot.write_bytes(picture)
+    except OSError as error:
+        raise InvalidInput(f"--plot: {plot} cannot be written: {error.strerror}") from None
 
 
 def _console(file: TextIO) -> Console:

@@ -41,6 +41,8 @@ def _parts(view: RunView) -> Iterator[RenderableType]:
     yield table(("stage", "change", "state"), map(_stage, view.stages), title="Plan")
     if view.verdict:
         yield from verdict(view.verdict, view.baseline, view.run_id)
+    if view.exposure:
+        yield Text(f"Exposure, one request counted as one user: {view.exposure}.")
     if view.journal:
         yield table(("changed", "state", "note"), map(_entry, view.journal), title="Journal")
     if view.closed_gates:

@@ -6,23 +6,22 @@ from contextlib import AbstractAsyncContextManager, contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import Annotated, Any, Final, Protocol, cast
+from typing import Annotated, Final, Protocol, cast
 
 from cyclopts import App, Parameter
-from pydantic import TypeAdapter, ValidationError
 from rich.console import Console
 from rich.progress import Progress, TaskID
 
 from holdfast.apps.cli.exits import Exit
-from holdfast.apps.cli.output import Output
+from holdfast.apps.cli.moments import past_moment, span_typed
+from holdfast.apps.cli.output import Output, write_picture
 from holdfast.apps.cli.parameters import AsJson
-from holdfast.apps.cli.tables import table
+from holdfast.apps.cli.verdict_backtest_views import backtest_document, tell_backtest
 from holdfast.domain.errors import InvalidInput, UnknownName
-from holdfast.domain.strict import Duration
 from holdfast.runbook.library import RunbookLibrary
 from holdfast.runbook.source import read_source
 from holdfast.runbook.validation import validated
-from holdfast.verdict.backtest import GROUPINGS, CrossValidation, Report, TimelineMinute, report, timeline
+from holdfast.verdict.backtest import Report, report, timeline
 from holdfast.verdict.baseline import affordable_step
 from holdfast.verdict.models import model_named
 from holdfast.verdict.query import resolve
@@ -34,7 +33,7 @@ from holdfast.verdict.releases import (
     Release,
     release_of,
 )
-from holdfast.verdict.scores import FaultScore, Judged, Label, ModelScore, Stop
+from holdfast.verdict.scores import Judged, Label, ModelScore
 from holdfast.verdict.settings import ModelName, Scoring
 
 _EXAMPLES = """\
@@ -46,7 +45,6 @@ Examples:
 
 docs/backtest.md says what the folder holds and how to read the figures."""
 
-_SPAN: Final[TypeAdapter[timedelta]] = TypeAdapter(Duration)
 _MOST_MINUTES: Final = 5_000
 
 
@@ -168,9 +166,9 @@ class BacktestCommands:
         self._draw(found, asked.plot)
         out = Output(as_json=asked.as_json)
         without_edges = bool(asked.runbook and scoring.edges)
-        out.document(_document(source, found, minutes) | {"without_edges": without_edges})
+        out.document(backtest_document(source, found, minutes) | {"without_edges": without_edges})
         if not asked.as_json:
-            _tell(found, minutes, out)
+            tell_backtest(found, minutes, out)
             if without_edges:
                 out.say("Call edges are not asked of the past: every model judged without them here.")
         return Exit.DONE
@@ -179,8 +177,11 @@ class BacktestCommands:
         """Ask the database what it keeps of a past share."""
         if asked.release:
             raise InvalidInput("--release: a past window is one release; leave it out")
-        start, end = _moment("--from", asked.start), _moment("--to", asked.end)
-        interval = _interval(asked.window)
+        for option, typed in (("--from", asked.start), ("--to", asked.end)):
+            if not typed:
+                raise InvalidInput(f"{option}: is needed with --runbook, e.g. 2026-03-08T12:00Z")
+        start, end = past_moment("--from", asked.start), past_moment("--to", asked.end)
+        interval = span_typed("--window", asked.window)
         if not 1 <= (end - start) // interval <= _MOST_MINUTES:
             raise InvalidInput(f"--to: must be 1 to {_MOST_MINUTES} times --window after --from")
         if not 1 <= asked.share <= 100:  # noqa: PLR2004  percent
@@ -198,10 +199,7 @@ class BacktestCommands:
         picture = self._deps.draw(found.judged, found.scores)
         if picture is None:
             raise InvalidInput("--plot: no release is labelled bad, so there is nothing to draw")
-        try:
-            path.write_bytes(picture)
-        except OSError as error:
-            raise InvalidInput(f"--plot: {path} cannot be written: {error.strerror}") from None
+        write_picture(path, picture)
 
 
 @dataclass(frozen=True)
@@ -265,25 +263,6 @@ class _Asking:
         return {minute: rate * self.interval.total_seconds() for minute, rate in rates.items()}
 
 
-def _moment(option: str, typed: str) -> datetime:
-    if not typed:
-        raise InvalidInput(f"{option}: is needed with --runbook, e.g. 2026-03-08T12:00Z")
-    try:
-        at = datetime.fromisoformat(typed)
-    except ValueError:
-        raise InvalidInput(f"{option}: '{typed}' is no moment; write one like 2026-03-08T12:00Z") from None
-    if at.tzinfo is None:
-        raise InvalidInput(f"{option}: '{typed}' has no time zone; write {typed}Z for UTC")
-    return at
-
-
-def _interval(typed: str) -> timedelta:
-    try:
-        return _SPAN.validate_python(typed)
-    except ValidationError:
-        raise InvalidInput(f"--window: '{typed}' is no span of time; write e.g. 60s or 5m") from None
-
-
 def _refuse_window(asked: BacktestOptions) -> None:
     given = {"--from": asked.start, "--to": asked.end, "--label": asked.label}
     for option, value in given.items():
@@ -345,144 +324,3 @@ def _progress(asked: BacktestOptions) -> Generator[Callable[[str, int, int], Non
             bar.update(tasks[what], completed=done)
 
         yield told
-
-
-def _document(source: tuple[str, str], found: Report, minutes: Sequence[TimelineMinute]) -> dict[str, Any]:
-    document: dict[str, Any] = {
-        source[0]: source[1],
-        "releases": len(found.judged),
-        "bad": found.labelled("bad"),
-        "good": found.labelled("good"),
-        "deciding": found.deciding.model,
-        "models": {s.model: s.model_dump(mode="json", exclude={"model"}) for s in found.scores},
-        "unlabelled": {
-            j.id: j.model_dump(mode="json", include={"stops"})["stops"] for j in found.judged if not j.label
-        },
-    }
-    for by in GROUPINGS:
-        held = found.validations.get(by)
-        document[f"leave_one_{by}_out"] = held and _validation(held)
-    if minutes:
-        stops = found.judged[0].model_dump(mode="json")["stops"]
-        document |= {"stops": stops, "timeline": [m.model_dump(mode="json") for m in minutes]}
-    return document
-
-
-def _validation(held: CrossValidation) -> dict[str, Any]:
-    chosen = {group: settings.model_dump() for group, settings in held.chosen.items()}
-    return held.score.model_dump(mode="json", exclude={"model", "deciding"}) | {"chosen": chosen}
-
-
-def _tell(found: Report, minutes: Sequence[TimelineMinute], out: Output) -> None:
-    bad, good = found.labelled("bad"), found.labelled("good")
-    out.say(
-        f"{len(found.judged)} releases: {bad} bad, {good} good, {len(found.judged) - bad - good} unlabelled"
-    )
-    if minutes:
-        _tell_minutes(found.judged[0], minutes, out)
-    if bad or good:
-        out.show(table(_SCORE_COLUMNS, [_score_row(s) for s in found.scores], title="\nPer model"))
-    if bad and not minutes:
-        _tell_faults(found.scores, out)
-    if bad + good > 1:
-        _tell_mistakes(found.deciding, out)
-    for by, held in found.validations.items():
-        out.say(f"\nLeave one {by} out, {held.score.model}: {_figures(held.score)}")
-        for settings, groups in _by_settings(held).items():
-            out.say(f"  {settings}: chosen for {', '.join(groups)}")
-    unlabelled = [j for j in found.judged if not j.label]
-    if unlabelled and not minutes:
-        names = [s.model for s in found.scores]
-        rows = [[j.id, *(_stop_words(j.stops[name]) for name in names)] for j in unlabelled]
-        out.show(table(("release", *names), rows, title="\nWithout a label, so not scored"))
-
-
-def _tell_minutes(judged: Judged, minutes: Sequence[TimelineMinute], out: Output) -> None:
-    names = list(minutes[0].outcomes)
-    rows = [
-        [f"{m.minutes:.1f}", f"{m.at:%Y-%m-%d %H:%M:%S}", *(m.outcomes[name] for name in names)]
-        for m in minutes
-    ]
-    label = f", {judged.label}" if judged.label else ""
-    fault = f" ({judged.fault})" if judged.fault else ""
-    out.show(table(("minutes", "at, UTC", *names), rows, title=f"\n{judged.id}{label}{fault}"))
-    for name, stop in judged.stops.items():
-        out.say(f"{name}: {_stop_words(stop)}{f': {stop.reason}' if stop and stop.reason else ''}")
-
-
-def _stop_words(stop: Stop | None) -> str:
-    if stop is None:
-        return "let through"
-    said = f"{stop.outcome} at {stop.minutes:.1f} min"
-    if stop.rolled_back_at is None or stop.rolled_back_at <= stop.minutes:
-        return said
-    return f"{said}, rollback at {stop.rolled_back_at:.1f}"
-
-
-_SCORE_COLUMNS: Final = (
-    "model",
-    "bad stopped",
-    "bad let through",
-    "good stopped",
-    "good let through",
-    "precision",
-    "recall",
-    "F1",
-    "median minutes",
-    "good rolled back unasked",
-)
-
-
-def _score_row(got: ModelScore) -> list[str]:
-    return [
-        f"{got.model}{' (decides)' * got.deciding}",
-        str(got.true_positives),
-        str(got.false_negatives),
-        str(got.false_positives),
-        str(got.true_negatives),
-        _number(got.precision, 2),
-        _number(got.recall, 2),
-        _number(got.f1, 2),
-        _number(got.median_minutes, 1),
-        _rolled_back(got),
-    ]
-
-
-def _rolled_back(got: ModelScore) -> str:
-    return f"{got.auto_rollbacks_of_good} ({_number(got.auto_rollbacks_of_good_percent, 1)} %)"
-
-
-def _number(value: float | None, digits: int) -> str:
-    return "–" if value is None else f"{value:.{digits}f}"
-
-
-def _figures(got: ModelScore) -> str:
-    return (
-        f"F1 {_number(got.f1, 2)}, precision {_number(got.precision, 2)}, recall {_number(got.recall, 2)}, "
-        f"median {_number(got.median_minutes, 1)} min, good rolled back unasked {_rolled_back(got)}"
-    )
-
-
-def _tell_faults(scores: Sequence[ModelScore], out: Output) -> None:
-    caught = [{fault.fault: fault for fault in s.faults} for s in scores]
-    rows = [[fault or "not said", *(_fault_words(by_name[fault]) for by_name in caught)] for fault in caught[0]]
-    title = "\nPer kind of fault: stopped of all, median minutes"
-    out.show(table(("fault", *(s.model for s in scores)), rows, title=title))
-
-
-def _fault_words(fault: FaultScore) -> str:
-    minutes = "" if fault.median_minutes is None else f", {fault.median_minutes:.1f}"
-    return f"{fault.caught} of {fault.total}{minutes}"
-
-
-def _tell_mistakes(got: ModelScore, out: Output) -> None:
-    for what, ids in (("missed", got.missed), ("stopped good ones", got.false_stops)):
-        out.say(f"{got.model} {what}: {', '.join(ids) or 'none'}")
-
-
-def _by_settings(held: CrossValidation) -> dict[str, list[str]]:
-    groups: dict[str, list[str]] = {}
-    for group, settings in held.chosen.items():
-        words = ", ".join(f"{name} {value:g}" for name, value in settings.model_dump().items())
-        groups.setdefault(words, []).append(group)
-    return groups

@@ -3,23 +3,23 @@
 from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Final
 
 from cyclopts import App, Parameter
-from pydantic import TypeAdapter
 from rich.table import Table
 
-from holdfast.apps.cli.output import Output
+from holdfast.apps.cli.moments import moment_since
+from holdfast.apps.cli.output import Output, check_png, write_picture
 from holdfast.apps.cli.parameters import AsJson, AsPerson, RunId
 from holdfast.apps.cli.tables import table
 from holdfast.domain.errors import InvalidInput, UnknownName
 from holdfast.domain.people import People
-from holdfast.domain.strict import Duration
 from holdfast.ports.verdicts import ReleaseLabel, VerdictLog
 from holdfast.verdict.comparison import Challenge, Comparison, compare
 from holdfast.verdict.scores import Label, ModelScore
+from holdfast.verdict.words import decimals_or_dash
 
 _COMPARE_EXAMPLES: Final = """\
 Examples:
@@ -50,8 +50,6 @@ back by mistake was good. Label those first on which the models differ;
 'holdfast verdict compare' lists them. A later label replaces the one before."""
 
 _SHOWN_TO_LABEL: Final = 5
-_UNITS: Final = "smhd"
-_DURATION: TypeAdapter[timedelta] = TypeAdapter(Duration)
 
 
 @dataclass(frozen=True)
@@ -99,9 +97,8 @@ class CompareCommands:
         Nothing is switched by this command: a person edits the runbook file, and the words say which line.
         """
         out = Output(as_json=as_json)
-        if plot is not None and plot.suffix.lower() != ".png":
-            raise InvalidInput(f"--plot: the picture is a PNG; name it like {plot.with_suffix('.png')}")
-        began = _since(since, datetime.now(UTC)) if since else None
+        check_png(plot)
+        began = moment_since(since) if since else None
         async with self._deps.log() as log:
             judged, champion = await log.judged(since=began, runbook=runbook or None)
         comparison = compare(judged, champion)
@@ -109,7 +106,7 @@ class CompareCommands:
         if not as_json:
             _tell(comparison, out)
         if plot is not None:
-            _write(plot, self._deps.draw(comparison))
+            write_picture(plot, self._deps.draw(comparison))
             out.say(f"Drawn: {plot}")
 
     async def label(
@@ -151,19 +148,6 @@ class CompareCommands:
         return known.name
 
 
-def _since(typed: str, now: datetime) -> datetime:
-    """Read a moment that has passed: a date or a moment, or how long ago."""
-    try:
-        if typed[-1] in _UNITS:
-            return now - _DURATION.validate_python(typed)
-        at = datetime.fromisoformat(typed)
-    except (ValueError, OverflowError):
-        raise InvalidInput(
-            f"--since: '{typed}' is no moment; write 2026-03-01, or 90d for the last 90 days"
-        ) from None
-    return at.replace(tzinfo=UTC) if at.tzinfo is None else at
-
-
 def _tell(comparison: Comparison, out: Output) -> None:
     if comparison.scores:
         labelled = f"{comparison.labelled} labelled, {comparison.bad} of them bad"
@@ -186,13 +170,11 @@ def _scores(comparison: Comparison, *, title: str) -> Table:
 
 
 def _score_row(score: ModelScore) -> list[str]:
-    bad = score.true_positives + score.false_negatives
-    labelled = bad + score.false_positives + score.true_negatives
     ratios = (score.precision, score.recall, score.f1)
     return [
         f"{score.model} (decides)" if score.deciding else score.model,
-        str(labelled),
-        *("–" if ratio is None else f"{ratio:.2f}" for ratio in ratios),
+        str(score.labelled),
+        *map(decimals_or_dash, ratios),
         "–" if score.median_minutes is None else f"{score.median_minutes:.3g}",
         str(score.auto_rollbacks_of_good),
     ]
@@ -227,10 +209,3 @@ def _note(challenge: Challenge) -> str:
         f"{cut} of those that only {champion} stopped ended with its rollback; {challenger} had no time to "
         "stop them later, and they count against it."
     )
-
-
-def _write(path: Path, picture: bytes) -> None:
-    try:
-        path.write_bytes(picture)
-    except OSError as error:
-        raise InvalidInput(f"--plot: {path} cannot be written: {error.strerror}") from None

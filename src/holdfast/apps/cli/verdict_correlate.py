@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final, Literal
 from cyclopts import App, Parameter
 
 from holdfast.apps.cli.moments import past_moment, span_typed
-from holdfast.apps.cli.output import Output
+from holdfast.apps.cli.output import Output, check_png, write_picture
 from holdfast.apps.cli.parameters import AsJson
 from holdfast.apps.cli.tables import span
 from holdfast.apps.cli.verdict_backtest import PastSeries
@@ -88,8 +88,7 @@ class CorrelateCommands:
         from holdfast.verdict.change_points import shifts, stepped_together  # noqa: PLC0415  as above
         from holdfast.verdict.correlation import moved_together  # noqa: PLC0415  as above
 
-        if plot is not None and plot.suffix.lower() != ".png":
-            raise InvalidInput(f"--plot: the picture is a PNG; name it like {plot.with_suffix('.png')}")
+        check_png(plot)
         window = _window(start, end, step)
         longest_lag = _lag(lag, window.step)
         loaded = self._deps.library().rollout(runbook.removeprefix("rollout/"))
@@ -121,10 +120,7 @@ class CorrelateCommands:
         window = found.window
         title = f"{found.runbook}, {found.side}"
         picture = self._deps.draw(found.series, found.steps, found.joint, window.start, window.step, title)
-        try:
-            path.write_bytes(picture)
-        except OSError as error:
-            raise InvalidInput(f"--plot: {path} cannot be written: {error.strerror}") from None
+        write_picture(path, picture)
         out.say(f"\nDrawn: {path}")
 
 

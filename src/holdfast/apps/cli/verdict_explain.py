@@ -12,7 +12,7 @@ from rich.console import Console, ConsoleOptions, RenderableType, RenderResult
 from rich.padding import Padding
 from rich.text import Text
 
-from holdfast.apps.cli.output import Output
+from holdfast.apps.cli.output import Output, write_picture
 from holdfast.apps.cli.parameters import AsJson
 from holdfast.apps.cli.render import LEVEL_STYLES
 from holdfast.apps.cli.tables import table
@@ -96,7 +96,7 @@ class ExplainCommands:
             _only_with_release(minute, model)
             found = await self._of_run(run)
         if plot is not None:
-            _write(plot, self._deps.draw(found.verdict, found.title))
+            write_picture(plot, self._deps.draw(found.verdict, found.title))
         out.document(_document(found))
         if not as_json:
             for part in explanation(found.verdict, found.title, found.baseline):
@@ -225,10 +225,3 @@ def _only_with_release(minute: float | None, model: str) -> None:
     for name, given in (("--minute", minute is not None), ("--model", bool(model))):
         if given:
             raise InvalidInput(f"{name} belongs to --release; of a run the newest verdict is explained")
-
-
-def _write(path: Path, picture: bytes) -> None:
-    try:
-        path.write_bytes(picture)
-    except OSError as error:
-        raise InvalidInput(f"--plot: {path} cannot be written: {error.strerror}") from None

@@ -99,8 +99,23 @@ class RolloutSpec(Strict):
     def _names_are_known_once(self) -> Self:
         if "default" not in self.paces:
             raise ValueError("paces must have 'default'")
+        for name, pace in self.paces.items():
+            _can_be_judged(name, pace, self.scoring)
         names = [s.name for s in self.stages]
         if len(set(names)) != len(names):
             twice = next(name for name in names if names.count(name) > 1)
             raise ValueError(f"stages must have different names; '{twice}' is there twice")
         return self
+
+
+def _can_be_judged(name: str, pace: Pace, scoring: Scoring) -> None:
+    """Refuse a pace in which no share is watched long enough to be stopped."""
+    if scoring.model in {"weighted-seed", "judge"}:
+        return  # the one needs a single verdict, the other goes on until it has its points
+    each = (m.detector.hysteresis if m.detector else scoring.hysteresis for m in scoring.metrics.values())
+    taken, wanted = pace.window // pace.interval + 1, min(hysteresis.bad for hysteresis in each)
+    if taken < wanted:
+        raise ValueError(
+            f"paces.{name}: its window takes {taken} verdicts, and hysteresis asks for {wanted} bad ones: "
+            f"make it at least {(wanted - 1) * pace.interval.total_seconds():g}s"
+        )

@@ -8,6 +8,7 @@ from activities.guard import Guard, install
 from activities.signing import SigningActivities
 from holdfast.adapters.temporal.history import TemporalHistory
 from holdfast.ports.verdicts import VerdictLog
+from holdfast.verdict.models import load_models
 from workers import wiring
 from workers.client import connect_patiently, register_search_attributes, runtime_with_metrics
 from workers.queues import run_workers
@@ -40,4 +41,6 @@ async def run_worker(settings: Settings) -> None:
             await stack.enter_async_context(worker)
         # Loading the database's and Telegram's types takes seconds; runs need not wait for that.
         records = await asyncio.to_thread(import_module, "workers.records")
-        await records.serve(settings, client, keys, guard, lend=opened.append)
+        serving = records.serve(settings, client, keys, guard, lend=opened.append)
+        # Statistics take half a second, for which the first verdict should not hold the event loop up.
+        await asyncio.gather(serving, asyncio.to_thread(load_models))

@@ -408,6 +408,20 @@ def test_the_file_may_say_how_many_are_enough() -> None:
     assert levels(seen, attribution={"missing_calls_percent": 75})[-1] == TO_PAUSE
 
 
+def test_calls_that_a_sick_control_repeats_are_not_missing() -> None:
+    """Of the control's 4,000 calls three quarters fail and are tried again; the canary's 60 all succeed."""
+    repeated = edge("shop", "telegram", [0.0], [75.0], canary_calls=60.0, control_calls=4000.0)
+
+    assert levels(alike(asked(100.0, 1000.0), repeated))[-1] == NOTHING
+
+
+def test_calls_that_fail_are_missing_too() -> None:
+    failing = edge("shop", "crm", [60.0], [0.0], canary_calls=100.0, control_calls=1000.0)
+    found = charges(scoring(), baseline(), minutes_of(alike(asked(100.0, 1000.0), failing)))
+
+    assert [charge.kind for charge in found if charge.level[-1]] == ["errors", "calls"]
+
+
 @pytest.mark.parametrize(("expected", "level"), [(15.9, NOTHING), (16.0, TO_PAUSE)])
 def test_few_calls_may_all_be_missing_by_chance(expected: float, level: int) -> None:
     """Of 16 that are expected none is four standard deviations below."""
@@ -511,7 +525,7 @@ def test_missing_successes_are_told_with_the_errors_in_the_pool() -> None:
 def test_missing_calls_are_told_with_how_many_were_expected() -> None:
     (found,) = told(alike(asked(100.0, 1900.0), calls(10.0, 1900.0)))
 
-    assert found.words == "calls shop → crm: 10 with the canary, about 100 expected by the control's mix"
+    assert found.words == "calls shop → crm: 10 succeeded with the canary, about 100 were expected by the control's mix"
 
 
 def test_the_worst_finding_comes_first() -> None:

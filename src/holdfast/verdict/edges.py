@@ -151,24 +151,32 @@ def _silence(inbound: Sequence[Edge], rules: Attribution, minutes: Minutes) -> C
 
 
 def _missing_calls(edge: Edge, scoring: Scoring, minutes: Minutes) -> Charge:
-    """Fewer calls than the control's mix lets one expect, beyond chance (Poisson)."""
-    ways = [other for other in minutes.edges if other.inbound]
-    expected = _expected(edge, ways)
+    """Fewer calls that succeed than the control's mix lets one expect, beyond chance (Poisson).
+
+    Only successes are compared: a sick control tries again and again, and a canary that need not is no worse.
+    """
+    seen = _successes(edge.canary_calls, edge.canary_error)
+    expected = _expected(edge, [other for other in minutes.edges if other.inbound])
     least = expected * scoring.attribution.missing_calls_percent / 100
-    short = (edge.canary_calls < least) & (expected - edge.canary_calls >= _BEYOND_CHANCE * np.sqrt(expected))
-    known = np.isfinite(expected) & np.isfinite(edge.canary_calls)
+    short = (seen < least) & (expected - seen >= _BEYOND_CHANCE * np.sqrt(expected))
+    known = np.isfinite(expected) & np.isfinite(seen)
     level = np.where(known, short.astype(np.int8), UNKNOWN).astype(np.int8)
     level = _judged(level, edge, minutes)
     return Charge(edge, "calls", held(scoring.hysteresis, level), level > 0, expected)
 
 
 def _expected(edge: Edge, inbound: Sequence[Edge]) -> Floats:
-    """Return how many calls the canary should have seen: the control's, scaled by what both sides are asked."""
+    """Return how many successes the canary should have: the control's, scaled by what both sides are asked."""
     canary = np.sum([np.nan_to_num(other.canary_calls) for other in inbound], axis=0)
     control = np.sum([np.nan_to_num(other.control_calls) for other in inbound], axis=0)
     with np.errstate(divide="ignore", invalid="ignore"):
-        scaled: Floats = edge.control_calls * canary / control
+        scaled: Floats = _successes(edge.control_calls, edge.control_typical) * canary / control
     return np.where(np.isfinite(scaled), scaled, np.nan)
+
+
+def _successes(calls: Floats, error_percent: Floats) -> Floats:
+    """Return how many calls succeeded; all of them where no ratio is known."""
+    return calls * (1 - np.nan_to_num(error_percent) / 100)
 
 
 def _judged(level: Levels, edge: Edge, minutes: Minutes) -> Levels:
@@ -204,9 +212,10 @@ def _words(charge: Charge, scoring: Scoring, baseline: Baseline, minute: int) ->
 
 def _of_calls(charge: Charge, minute: int) -> str:
     if not charge.now[minute]:
-        return "there are enough again, but too few in the last verdicts"
-    seen, expected = charge.edge.canary_calls[minute], charge.figure[minute]
-    return f"{number(seen)} with the canary, about {number(expected)} expected by the control's mix"
+        return "enough succeed again, but too few did in the last verdicts"
+    seen = _successes(charge.edge.canary_calls, charge.edge.canary_error)[minute]
+    expected = number(charge.figure[minute])
+    return f"{number(seen)} succeeded with the canary, about {expected} were expected by the control's mix"
 
 
 def _of_errors(charge: Charge, baseline: Baseline, minute: int) -> str:

@@ -89,6 +89,12 @@ def model_named(name: str) -> Model:
     return MODELS[name]
 
 
+def load_models() -> None:
+    """Load what every model needs, so that none of its first verdicts has to wait for that."""
+    for model in MODELS.values():
+        _ = model.verdict
+
+
 def memory_of(scoring: Scoring) -> int:
     """Say how many of the newest observations the deciding model and its shadows need."""
     return max(model_named(name).memory(scoring) for name in (scoring.model, *scoring.shadow))

@@ -525,7 +525,9 @@ def test_missing_successes_are_told_with_the_errors_in_the_pool() -> None:
 def test_missing_calls_are_told_with_how_many_were_expected() -> None:
     (found,) = told(alike(asked(100.0, 1900.0), calls(10.0, 1900.0)))
 
-    assert found.words == "calls shop → crm: 10 succeeded with the canary, about 100 were expected by the control's mix"
+    assert found.words == (
+        "calls shop → crm: 10 succeeded with the canary, about 100 were expected by the control's mix"
+    )
 
 
 def test_the_worst_finding_comes_first() -> None:

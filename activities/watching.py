@@ -70,7 +70,6 @@ class WatchResult(BaseModel):
         requests_seen: of the canary, in the intervals before the verdicts; None where nobody counted them.
         bad_requests: those of them in intervals with a stopping verdict, and those since the last verdict that
             said continue; None likewise.
-        watched_seconds: from the moment the share began to be watched, with settling, to the last verdict.
     """
 
     outcome: Outcome
@@ -80,7 +79,6 @@ class WatchResult(BaseModel):
     reason: str
     requests_seen: float | None = None
     bad_requests: float | None = None
-    watched_seconds: float = 0
 
 
 class WatchProgress(BaseModel):
@@ -376,7 +374,6 @@ def _result(progress: WatchProgress, verdict: Verdict) -> WatchResult:
         reason=reason,
         requests_seen=progress.requests_seen,
         bad_requests=progress.bad_requests,
-        watched_seconds=(verdict.at - progress.started_at).total_seconds(),
     )
 
 

@@ -15,7 +15,6 @@ from holdfast.verdict.backtest import (
     backtest,
     candidates,
     held_out,
-    leave_one_out,
     outcomes_of,
     replay,
     report,
@@ -208,7 +207,7 @@ def test_of_equals_the_one_that_rolls_back_fewer_good_ones_is_chosen_then_the_fi
 @pytest.mark.parametrize("days", [[], ["mon"]])
 def test_one_group_leaves_nothing_to_choose_on(days: list[str]) -> None:
     releases = [a_release(GOOD, day=day) for day in days]
-    assert leave_one_out(releases, "day", "weighted", [SCORING]) is None
+    assert held_out(trials(releases, "weighted", [SCORING]), "day", "weighted") is None
 
 
 def test_every_release_is_scored_once_by_cross_validation() -> None:
@@ -218,7 +217,7 @@ def test_every_release_is_scored_once_by_cross_validation() -> None:
         for day in ("mon", "tue", "wed")
         for error, label in ends
     ]
-    held = leave_one_out(releases, "day", "weighted", candidates(SCORING)[:4])
+    held = held_out(trials(releases, "weighted", candidates(SCORING)[:4]), "day", "weighted")
     assert held
     assert (held.score.true_positives, held.score.true_negatives, held.score.f1) == (3, 3, 1.0)
     assert list(held.chosen) == ["mon", "tue", "wed"]

@@ -252,31 +252,20 @@ def trials(
     return made
 
 
-def leave_one_out(
-    releases: Sequence[Release], by: GroupBy, model: str, tried: Sequence[Scoring]
-) -> CrossValidation | None:
+def held_out(made: Sequence[Trial], by: GroupBy, model: str) -> CrossValidation | None:
     """Choose the settings without each day or service in turn, and score them on what was left out.
 
     The best has the highest F1 on the other groups; of equals, the one with fewer automatic rollbacks of good
     releases, then the lower median of minutes, then the first in the list.
 
     Args:
-        releases: those without a label do not count.
+        made: what each candidate makes of every release, the preferred one first; see `trials`.
         by: what is left out at a time.
         model: whose settings are chosen.
-        tried: to choose from, the preferred first, see `candidates`.
 
     Returns:
-        None where there are fewer than two groups.
-
-    Raises:
-        UnknownName: there is no model of that name.
+        None where there are less than two groups.
     """
-    return held_out(trials(releases, model, tried), by, model)
-
-
-def held_out(made: Sequence[Trial], by: GroupBy, model: str) -> CrossValidation | None:
-    """Do what `leave_one_out` does with trials that are made already: two ways of grouping can share them."""
     groups = list(dict.fromkeys(_group(j, by) for j in made[0].judged)) if made else []
     if len(groups) < 2:  # noqa: PLR2004  one group leaves nothing to choose on
         return None

@@ -141,6 +141,8 @@ def test_json_is_one_document_with_every_model(holdfast: Command, folder: Folder
     ours = found["models"]["attributed"]
     assert (ours["deciding"], ours["f1"], ours["precision"], ours["recall"]) == (True, 1.0, 1.0, 1.0)
     assert (ours["auto_rollbacks_of_good"], ours["auto_rollbacks_of_good_percent"]) == (0, 0.0)
+    first = ("f1", "precision", "recall", "median_minutes", "auto_rollbacks_of_good")
+    assert [found[name] for name in first] == [ours[name] for name in first]
     assert [fault["fault"] for fault in ours["faults"]] == ["crash", "errors"]
     assert not found["models"]["weighted"]["deciding"]
     held = found["leave_one_day_out"]

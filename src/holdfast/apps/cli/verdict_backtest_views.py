@@ -23,6 +23,16 @@ _SCORE_COLUMNS: Final = (
 )
 
 
+_FIRST = {
+    "f1",
+    "precision",
+    "recall",
+    "median_minutes",
+    "auto_rollbacks_of_good",
+    "auto_rollbacks_of_good_percent",
+}
+
+
 def backtest_document(
     source: tuple[str, str], found: Report, minutes: Sequence[TimelineMinute]
 ) -> dict[str, Any]:
@@ -33,6 +43,8 @@ def backtest_document(
         "bad": found.labelled("bad"),
         "good": found.labelled("good"),
         "deciding": found.deciding.model,
+        # The figures that a script asks for first, of the deciding model.
+        **found.deciding.model_dump(mode="json", include=_FIRST),
         "models": {s.model: s.model_dump(mode="json", exclude={"model"}) for s in found.scores},
         "unlabelled": {
             j.id: j.model_dump(mode="json", include={"stops"})["stops"] for j in found.judged if not j.label

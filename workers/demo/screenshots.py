@@ -43,6 +43,7 @@ async def take(stack: Stack, folder: Path) -> None:
         run_id = await story.start_from_chat(ANNA, "support-surge")
         await story.approve_in_telegram(run_id, "bot-rate-limit", BORIS)
         gate = await story.until_gate(run_id, "crm-pool")
+        await world.command("verdict", "explain", run_id, "--plot", str(folder / "verdict.png"))
         await world.say(VERA, f"/gate {run_id}", chat=VERA)
         await asyncio.sleep(4)
         browser = await playwright.chromium.launch(executable_path=_CHROMIUM, args=_FLAGS)

@@ -19,10 +19,10 @@ _ROW, _LINE = 0.46, 0.30  # inches
 _HEAD, _RISK, _FOOT = 1.35, 1.05, 0.95
 _MOST_ROWS, _MOST_EDGES = 16, 5
 _HIGHEST_RISK: Final = 2.0
-_LEFT, _RIGHT = 0.25, 0.50  # of the width: where the bars begin and end
+_LEFT, _RIGHT = 0.22, 0.42  # of the width: where the bars begin and end
 _SIDE = 0.03
 # From the bars' right end, in parts of their width.
-_COLUMNS: Final = (("used", 0.05), ("canary", 0.50), ("control", 0.80), ("past", 1.17), ("allowed", 1.46))
+_COLUMNS: Final = (("used", 0.06), ("canary", 0.42), ("control", 0.93), ("past", 1.44), ("allowed", 1.95))
 _BANDS: Final = (("green", "continue"), ("yellow", "pause"), ("red", "roll back"))
 
 
@@ -119,7 +119,7 @@ def _metrics(axes: "Axes", lines: list[MetricLine]) -> None:
         for cell, (heading, x) in zip(_cells(line), _COLUMNS, strict=True):
             same = heading == compared and cell == line.baseline
             weight = "bold" if same or heading == "used" else "normal"
-            write(axes, 1 + x, row, cell, most=18, size=12, weight=weight, transform=data)
+            write(axes, 1 + x, row, cell, most=20, size=12, weight=weight, transform=data)
 
 
 def _cells(line: MetricLine) -> tuple[str, ...]:

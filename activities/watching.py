@@ -273,22 +273,13 @@ class _Keeper:
 
 def _judged(request: WatchRequest, observations: Sequence[Observation]) -> Verdict:
     """Return the deciding verdict, each reading with its query."""
-    scoring, verdict = request.scoring, judge(request.scoring, request.baseline, observations)
+    verdict = judge(request.scoring, request.baseline, observations)
+    side, window = request.scoring.canary_label, request.pace.interval
     readings = [
-        reading
-        if reading.query or reading.metric not in scoring.metrics
-        else reading.model_copy(update={"query": _asked(request, reading.metric)})
+        reading.model_copy(update={"query": resolve(reading.query, side=side, window=window)})
         for reading in verdict.readings
     ]
     return verdict.model_copy(update={"readings": readings})
-
-
-def _asked(request: WatchRequest, metric: str) -> str:
-    scoring = request.scoring
-    return " ; ".join(
-        resolve(query, side=scoring.canary_label, window=request.pace.interval)
-        for query in scoring.metrics[metric].queries
-    )
 
 
 def _shadows(request: WatchRequest, observations: Sequence[Observation]) -> dict[str, Verdict]:

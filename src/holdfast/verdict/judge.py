@@ -220,6 +220,7 @@ def _reading(
         level=level,
         no_data=value if isinstance(value, NoData) else None,
         unit=metric.unit_of(query),
+        query=metric.queries[query],
         compared_with=f"{'control' if own else 'baseline'}, mean of {len(canary)} verdicts",
         control=_mean(beside),
         past=signal.same_hour.mean if signal.same_hour else signal.mean,

@@ -163,7 +163,7 @@ class MetricReading(BaseModel):
         unit: of all the numbers, as the file gives it.
         compared_with: what `baseline_mean` is, e.g. `control now`; empty where it is the baseline.
         control, past: what the control shows at the same moment, and what was usual; None where not known.
-        query: the query behind `value`, as it was asked.
+        query: the query behind `value`; as the file has it from a model, as it was asked from a watch.
     """
 
     metric: str

@@ -28,7 +28,9 @@ def read_metric(
     """
     metric = scoring.metrics[name]
     readings = [
-        _read_query(name, scoring, value, signal).model_copy(update={"unit": metric.unit_of(query)})
+        _read_query(name, scoring, value, signal).model_copy(
+            update={"unit": metric.unit_of(query), "query": metric.queries[query]}
+        )
         for query, (value, signal) in enumerate(zip(values, baselines, strict=True))
     ]
     worst = max(readings, key=_badness)

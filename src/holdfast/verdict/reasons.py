@@ -35,6 +35,7 @@ def reading_of(
         level=None if grade.level[-1] == UNKNOWN else Level(int(grade.held[-1])),
         no_data=value if isinstance(value, NoData) else None,
         unit=metric.unit_of(query),
+        query=metric.queries[query],
         compared_with=REFERENCES[int(grade.reference.names[-1])],
         control=_finite(grade.control[-1]),
         past=signal.same_hour.mean if signal.same_hour else signal.mean,

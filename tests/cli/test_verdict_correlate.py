@@ -98,7 +98,7 @@ def test_steps_are_told_in_order_of_time_with_their_units_and_then_in_pairs(corr
     )
     cpu, latency = lines[lines.index("Stepped to another level, the first one first:") + 1 :][:2]
     assert cpu.startswith("  cpu_memory[1] rose from ")
-    assert cpu.endswith(" s/request at 12:28 (± 1 min)")
+    assert cpu.endswith(" s/req at 12:28 (± 1 min)")
     assert latency.startswith("  latency_p95 rose from ")
     assert latency.endswith(" s at 12:30 (± 1 min)")
     pair = lines[lines.index("Of these, close to each other:") + 1]

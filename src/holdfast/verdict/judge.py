@@ -54,9 +54,16 @@ class _Scored:
 def verdict(scoring: Scoring, baseline: Baseline, observations: Sequence[Observation]) -> Verdict:
     """Judge the newest observation by the window that ends with it, see the module."""
     minutes = minutes_of(observations)
-    scored = _scored_minute(scoring, baseline, minutes)
     newest, warming = observations[-1], len(minutes) < scoring.judge.minimum_points
-    readings = [_reading(name, scoring, baseline, observations, scored) for name in scoring.metrics]
+    found = {name: _by_query(name, scoring, baseline, minutes) for name in scoring.metrics}
+    classes = {name: _worst(by_query) for name, by_query in found.items()}
+    scored = _scored(scoring, classes, warming or newest.provider_down)
+    readings = [
+        _reading((name, _worst_query(by_query)), scoring, baseline, minutes, newest).model_copy(
+            update={"level": _level(scored.classes.get(name))}
+        )
+        for name, by_query in found.items()
+    ]
     return Verdict(
         model="judge",
         at=newest.at,
@@ -80,12 +87,6 @@ def outcomes(scoring: Scoring, baseline: Baseline, minutes: Minutes) -> list[Out
         early = minute + 1 < scoring.judge.minimum_points
         found.append(_scored(scoring, classes, early or bool(minutes.provider_down[minute])).outcome)
     return found
-
-
-def _scored_minute(scoring: Scoring, baseline: Baseline, minutes: Minutes) -> _Scored:
-    classes = {name: _worst(_by_query(name, scoring, baseline, minutes)) for name in scoring.metrics}
-    early = len(minutes) < scoring.judge.minimum_points
-    return _scored(scoring, classes, early or bool(minutes.provider_down[-1]))
 
 
 def _by_query(name: str, scoring: Scoring, baseline: Baseline, minutes: Minutes) -> list[MetricClass]:
@@ -199,17 +200,13 @@ def _of_query(scoring: Scoring, metric: Metric, pair: Pair, signal: SignalBaseli
 
 
 def _reading(
-    name: str, scoring: Scoring, baseline: Baseline, observations: Sequence[Observation], scored: _Scored
+    place: tuple[str, int], scoring: Scoring, baseline: Baseline, minutes: Minutes, newest: Observation
 ) -> MetricReading:
-    metric, found = scoring.metrics[name], scored.classes.get(name)
-    minutes = minutes_of(observations)
-    query = _worst_query(_by_query(name, scoring, baseline, minutes))
-    value, signal = observations[-1].values[name][query], baseline.signals[name][query]
-    pair = minutes.metrics[name][query]
+    """Put one query of a metric into numbers for a person; the level is the score's to give."""
+    name, query = place
+    metric, value = scoring.metrics[name], newest.values[name][query]
+    pair, signal = minutes.metrics[name][query], baseline.signals[name][query]
     canary, control = _newest(pair, signal, scoring)
-    level = None
-    if found is not None and found.classification in _JUDGED:
-        level = Level.RED if found.classification in _FAILS else Level.GREEN
     beside = pair.control[-len(canary) :]
     own = _speaks(beside, scoring)
     return MetricReading(
@@ -217,7 +214,6 @@ def _reading(
         weight_percent=metric.weight_percent,
         value=_mean(canary),
         baseline_mean=_mean(control),
-        level=level,
         no_data=value if isinstance(value, NoData) else None,
         unit=metric.unit_of(query),
         query=metric.queries[query],
@@ -225,6 +221,12 @@ def _reading(
         control=_mean(beside),
         past=signal.same_hour.mean if signal.same_hour else signal.mean,
     )
+
+
+def _level(found: MetricClass | None) -> Level | None:
+    if found is None or found.classification not in _JUDGED:
+        return None
+    return Level.RED if found.classification in _FAILS else Level.GREEN
 
 
 def _mean(values: Floats) -> float | None:

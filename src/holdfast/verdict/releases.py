@@ -1,6 +1,5 @@
 """Past canary releases, and the settings by which they are judged unless a file says otherwise."""
 
-import statistics
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -111,15 +110,8 @@ def summarised(query: str, points: Points, *, minimum_points: int) -> SignalBase
     signal = signal_baseline(query, numbers, minimum_points=minimum_points)
     if signal.mean is None:
         return signal
-    median = statistics.median(numbers)
-    return signal.model_copy(
-        update={
-            "median": median,
-            "mad": statistics.median(abs(number - median) for number in numbers),
-            "days": len({at.date() for at in points}),
-            "recent": numbers[-_RECENT_POINTS:],
-        }
-    )
+    days = len({at.date() for at in points})
+    return signal.model_copy(update={"days": days, "recent": numbers[-_RECENT_POINTS:]})
 
 
 @dataclass(frozen=True)

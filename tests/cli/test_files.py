@@ -10,6 +10,7 @@ def test_valid_files_are_told_with_their_digests(holdfast, library):
     assert told.code == 0
     assert told.err == ""
     assert re.search(r"people\.yaml: ok, 4 people\n", told.out)
+    assert re.search(r"systems\.yaml: ok, 6 systems\n", told.out)
     assert f"support-surge.yaml: ok, digest {library.rollout('support-surge').digest}\n" in told.out
 
 
@@ -35,7 +36,10 @@ def test_every_problem_of_every_file_is_one_line_on_stderr(holdfast, broken):
     lines = told.err.splitlines()
     assert len(lines) == 4
     assert all(re.match(rf"{broken}/(first|second)\.yaml:\d+: stages\.\d\.", line) for line in lines)
-    assert lines[0].endswith("stages.0.change.kind: unknown kind 'hdtp_config'; known: http_config")
+    assert lines[0].endswith(
+        "stages.0.change.kind: unknown kind 'hdtp_config'; "
+        "known: alembic, command, github, gitlab, http_config, jenkins"
+    )
     assert "nobody in people.yaml has the role, group or name 'nobody'" in lines[3]
 
 
@@ -47,6 +51,34 @@ def test_files_are_checked_by_path_from_anywhere(holdfast, broken, library):
     assert told.code == 2
     assert "ok, digest" in told.out
     assert f"{broken}/x.yaml:1: cannot be read" in told.err
+
+
+def test_a_runbook_is_checked_against_the_systems_beside_it(holdfast, broken):
+    text = (broken / "second.yaml").read_text().replace("[nobody]", "[crm-owner]")
+    change = "kind: http_config\n      set:\n        bot_rate_limit_per_s: 25\n"
+    pipeline = "{kind: gitlab, system: bot, version: '1'}\n"
+    assert change in text
+    (broken / "second.yaml").write_text(text.replace(change, pipeline))
+    (broken / "systems.yaml").write_text("systems: {shop: {kind: http_config, url: 'http://127.0.0.1'}}\n")
+
+    told = holdfast("validate", str(broken / "systems.yaml"), str(broken / "second.yaml"), directories=[broken])
+
+    assert (told.code, told.out) == (2, f"{broken}/systems.yaml: ok, 1 system\n")
+    assert (
+        "stages.0.change.system: there is no system 'bot' in systems.yaml; known of kind gitlab: none"
+        in told.err
+    )
+
+
+def test_a_wrong_systems_file_is_told_line_by_line(holdfast, broken):
+    (broken / "systems.yaml").write_text("systems:\n  bot: {kind: gitlap}\n")
+
+    told = holdfast("validate", str(broken / "systems.yaml"))
+
+    assert told.code == 2
+    assert told.err.startswith(
+        f"{broken}/systems.yaml:2: systems.bot.kind: unknown kind 'gitlap'; known: alembic,"
+    )
 
 
 def test_nothing_to_validate_is_bad_input(holdfast):
@@ -88,4 +120,7 @@ def test_the_schema_is_printed_or_written_beside_the_runbooks(holdfast, tmp_path
     assert json.loads(printed.out)["title"] == "RolloutSpec"
     assert (tmp_path / "schemas/rollout.json").read_text() == printed.out
     assert f"wrote {tmp_path}/schemas/people.json" in written.out
-    assert holdfast("schema", "campaign").err == "unknown kind of file 'campaign'; known: people, rollout\n"
+    assert (
+        holdfast("schema", "campaign").err
+        == "unknown kind of file 'campaign'; known: people, rollout, systems\n"
+    )

@@ -29,7 +29,9 @@ def test_a_file_directly_in_a_directory_is_found_and_the_first_directory_counts(
     assert library.rollout("support-surge").spec.title.startswith("Local.")
 
 
-@pytest.mark.parametrize("name", ["nothing", "people", "../../etc/passwd", "rollout/support-surge", ""])
+@pytest.mark.parametrize(
+    "name", ["nothing", "people", "systems", "../../etc/passwd", "rollout/support-surge", ""]
+)
 def test_an_unknown_name_lists_the_known_ones(library, name):
     with pytest.raises(UnknownName) as caught:
         library.rollout(name)
@@ -57,7 +59,7 @@ def test_a_library_without_people_says_where_it_looked(tmp_path):
 def test_every_shipped_runbook_passes_its_review(library):
     for name in library.names():
         loaded = library.rollout(name)
-        review(loaded.spec, library.people(), source=loaded.source)
+        review(loaded.spec, library.people(), systems=library.systems(), source=loaded.source)
         assert loaded.spec.name == name
 
 

@@ -6,6 +6,7 @@ from holdfast.domain.errors import RunbookInvalid
 from holdfast.domain.ids import digest_of
 from holdfast.runbook.loader import load_people, load_rollout
 
+KINDS = "alembic, command, github, gitlab, http_config, jenkins"
 VALID = (Path(__file__).parent / "example.yaml").read_text()
 
 
@@ -92,14 +93,25 @@ def test_the_digest_does_not_depend_on_line_endings_but_on_every_other_character
         ("name: bot-rate-limit", "name: Bot", "stages.0.name", "must match pattern"),
         ("name: example", "name: other", "name", "must be 'example', like the file's name"),
         ("kind: rollout", "kind: rolout", "kind", "unknown kind 'rolout'; known: rollout"),
-        ("kind: http_config", "kind: http", "stages.0.change.kind", "unknown kind 'http'; known: http_config"),
+        (
+            "kind: http_config",
+            "kind: http",
+            "stages.0.change.kind",
+            f"unknown kind 'http'; known: {KINDS}",
+        ),
+        (
+            "kind: http_config",
+            "kind: 5",
+            "stages.0.change.kind",
+            "unknown kind 5; known: alembic, command, github",
+        ),
         ("{points: 0.05}", "{}", "scoring.metrics.error_rate.threshold", "give at least one of"),
         ("interval: 1m}", "interval: 1h}", "paces.default.interval", "must not be longer than window"),
         (
             "kind: http_config\n",
             "kind: http_config\n      when: now\n",
             "stages.0.change.when",
-            "unknown field",
+            "unknown field; known here: kind, set",
         ),
     ],
 )
@@ -163,6 +175,51 @@ def test_weights_that_do_not_add_up_are_told_at_the_metrics(tmp_path):
     assert problem == (
         f"example.yaml:{number}: scoring.metrics: the weight_percent of all metrics must add up to 100, not 101"
     )
+
+
+CHANGE = """kind: http_config
+      set:
+        bot_rate_limit_per_s: 25
+"""
+
+
+@pytest.mark.parametrize(
+    ("change", "problem"),
+    [
+        ("system: bot", f"kind: is missing: add it; known: {KINDS}"),
+        ("{kind: command, command: x, system: bot}", "command: unknown field; known here: kind, system, when"),
+        ("{kind: command, command: x}", "system: is missing: add it"),
+        ("{kind: gitlab, system: bot, version: 1}", "version: must be a string (got 1)"),
+        ("{kind: gitlab, system: bot, versoin: '1'}", "versoin: unknown field; did you mean 'version'?"),
+        (
+            "{kind: jenkins, system: bot, version: '1', zzz: x}",
+            "zzz: unknown field; known here: apply_for, kind, parameters, sides, system, version, when",
+        ),
+        ("{kind: alembic, system: db, revision: head-1}", "revision: must match pattern"),
+        (
+            "{kind: alembic, system: db, revision: a1, point_of_no_return: {approver: [x]}}",
+            "point_of_no_return.approver: unknown field; did you mean 'approvers'?",
+        ),
+        ("5", ""),
+    ],
+)
+def test_a_wrong_change_is_told_by_the_fields_of_its_own_kind(tmp_path, change, problem):
+    told = problems_of(tmp_path, CHANGE, change + "\n")
+
+    wanted = f"stages.0.change.{problem}" if problem else "stages.0.change: must be a map of fields"
+    assert any(wanted in line for line in told), told
+    assert all(line.startswith("example.yaml:") for line in told)
+
+
+def test_a_wrong_change_in_a_list_is_told_by_its_place(tmp_path):
+    text = VALID.replace("    change:\n      " + CHANGE, "    changes:\n      - {kind: gitlab, system: bot}\n")
+    path = written(tmp_path, text)
+
+    with pytest.raises(RunbookInvalid) as caught:
+        load_rollout(path)
+
+    number = text[: text.index("- {kind: gitlab")].count("\n") + 1
+    assert str(caught.value) == f"{path}:{number}: stages.0.changes.0.version: is missing: add it"
 
 
 STARTERS = "starters: [oncall, sre-lead]"

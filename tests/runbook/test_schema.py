@@ -26,7 +26,7 @@ def test_every_yaml_file_names_its_schema_to_editors(path):
 
     named = re.fullmatch(r"# yaml-language-server: \$schema=(\S+)", first_line)
     assert named
-    kind = "people" if path.name == "people.yaml" else path.parent.name
+    kind = path.stem if path.name in {"people.yaml", "systems.yaml"} else path.parent.name
     assert (path.parent / named[1]).resolve() == ROOT / f"runbooks/schemas/{kind}.json"
 
 
@@ -46,13 +46,29 @@ def test_editors_see_durations_and_explanations_as_people_write_them():
     assert window["description"].startswith("how far back to look")
 
 
+def test_editors_see_what_a_base_class_says_of_its_fields_but_the_own_words_first():
+    definitions = schema_of("systems")["$defs"]
+
+    gitlab = definitions["GitLabSystem"]["properties"]
+    assert gitlab["project"]["description"] == "its path (`shop/bot`) or number."
+    assert gitlab["token"]["description"] == "the worker's access."
+    assert "Attributes" not in json.dumps(definitions)
+
+
+def test_a_duration_that_may_be_left_out_is_explained_like_any_other():
+    optional = schema_of("rollout")["$defs"]["PipelineChange"]["properties"]["apply_for"]
+
+    assert optional["anyOf"][0]["examples"] == ["90s", "10m", "2h", "7d"]
+    assert '"gt": "' not in schema_text("rollout")
+
+
 def test_writing_schemas_makes_one_file_a_kind(tmp_path):
     paths = write_schemas(tmp_path / "schemas")
 
-    assert {p.stem for p in paths} == {"rollout", "people"}
+    assert {p.stem for p in paths} == {"rollout", "people", "systems"}
     assert all(json.loads(p.read_text())["title"] for p in paths)
 
 
 def test_an_unknown_kind_lists_the_known_ones():
-    with pytest.raises(UnknownName, match="known: people, rollout"):
+    with pytest.raises(UnknownName, match="known: people, rollout, systems"):
         schema_of("campain")

@@ -9,6 +9,7 @@ HoldfastError
 │   ├── ChatUnavailable     nothing was sent: safe to send again
 │   └── EngineUnavailable   the Temporal server does not answer
 ├── ChangeConflict          somebody else changed the target: a person must look; never retried
+├── ChangeFailed            the target tried a change and failed: a person must look; never retried
 ├── DeliveryUncertain       a message may or may not have arrived: never silently repeated
 └── DecisionRefused         a decision did not count, and why
 """
@@ -38,7 +39,16 @@ class RunbookInvalid(InvalidInput):
 
 
 class Unavailable(HoldfastError):
-    """A system we depend on does not answer now; the same call may work later."""
+    """A system we depend on does not answer now; the same call may work later.
+
+    Attributes:
+        retry_after_seconds: how long it asked us to wait, if it did.
+    """
+
+    def __init__(self, text: str, *, retry_after_seconds: float | None = None) -> None:
+        """Keep the waiting time that was demanded beside the text."""
+        super().__init__(text)
+        self.retry_after_seconds = retry_after_seconds
 
 
 class MetricsUnavailable(Unavailable):
@@ -46,16 +56,7 @@ class MetricsUnavailable(Unavailable):
 
 
 class ChatUnavailable(Unavailable):
-    """The chat did not take the message; nothing was sent.
-
-    Attributes:
-        retry_after_seconds: how long the chat asked us to wait, if it did.
-    """
-
-    def __init__(self, text: str, *, retry_after_seconds: float | None = None) -> None:
-        """Keep the waiting time that the chat demanded beside the text."""
-        super().__init__(text)
-        self.retry_after_seconds = retry_after_seconds
+    """The chat did not take the message; nothing was sent."""
 
 
 class EngineUnavailable(Unavailable):
@@ -64,6 +65,10 @@ class EngineUnavailable(Unavailable):
 
 class ChangeConflict(HoldfastError):
     """The target's state is neither what we replaced nor what we wrote: somebody else changed it."""
+
+
+class ChangeFailed(HoldfastError):
+    """The target tried a change, or its taking back, and did not succeed; the text is its own."""
 
 
 class DeliveryUncertain(HoldfastError):

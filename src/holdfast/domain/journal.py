@@ -1,6 +1,6 @@
 """The undo stack: what was changed and what it replaced, recorded before the change is made."""
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any
 
@@ -14,9 +14,12 @@ class Effect(BaseModel):
         key: `run/stage/step`; the target's audit trail shows it.
         kind: change provider, e.g. `http_config` or `canary_share`.
         endpoint: name of the system that is changed; the worker knows its address.
-        part: what is changed there, e.g. `stable`, `canary`, `share`.
+        part: what is changed there, e.g. `stable`, `canary`, `share`; `all` where a system has no sides.
         values: the fields to set; fields that are not named stay as they are.
         title: what people read, e.g. `canary share 5 %`.
+        parameters: what the system is told besides; nothing that could be read back.
+        give_up_after: how long the system may take; None is the file's `apply_for`.
+        lasting: whether it cannot be undone: a point of no return.
     """
 
     key: str
@@ -26,13 +29,53 @@ class Effect(BaseModel):
     part: str
     values: dict[str, Any]
     title: str
+    parameters: dict[str, str] = {}
+    give_up_after: timedelta | None = None
+    lasting: bool = False
 
 
 class TargetState(BaseModel):
-    """The whole state of one part of a target, with the version a conditional write needs."""
+    """The whole state of one part of a target.
 
-    version: int
+    Attributes:
+        version: what a conditional write needs; 0 where the system has none.
+        values: everything that is set.
+        unsettled: key of an effect that began here and did not come to its end, so that `values` may be true
+            in part only; empty where nothing is in doubt.
+        doubt: the same for people, e.g. `pipeline 17 failed`.
+    """
+
+    version: int = 0
     values: dict[str, Any]
+    unsettled: str = ""
+    doubt: str = ""
+
+
+class Write(BaseModel):
+    """One move of one part of a target, from the state that must be there to the state that is wanted.
+
+    Attributes:
+        effect: what is moved, and how.
+        source: the whole state that is there.
+        goal: the whole state that is wanted.
+        version: of `source`, from the newest reading.
+        undo: whether an effect is taken back by this.
+        attempt: which try at taking it back this is; a person may ask for one more.
+    """
+
+    effect: Effect
+    source: dict[str, Any]
+    goal: dict[str, Any]
+    version: int = 0
+    undo: bool = False
+    attempt: int = 1
+
+    @property
+    def key(self) -> str:
+        """The key under which this happens at most once: the effect's, or `…/undo`, `…/undo-2`."""
+        if not self.undo:
+            return self.effect.key
+        return f"{self.effect.key}/undo" + (f"-{self.attempt}" if self.attempt > 1 else "")
 
 
 class EntryStatus(StrEnum):
@@ -42,10 +85,15 @@ class EntryStatus(StrEnum):
     APPLIED = "applied"
     REVERTED = "reverted"
     DRIFTED = "drifted"  # somebody else changed the part meanwhile; left as it is
+    LEFT = "left"  # could not be undone; a person decided to leave it
 
 
 class JournalEntry(BaseModel):
-    """An effect with the whole state it replaces (`before`) and the whole state it makes (`after`)."""
+    """An effect with the whole state it replaces (`before`) and the whole state it makes (`after`).
+
+    Attributes:
+        attempts: how many tries at undoing it were asked for, the first one included.
+    """
 
     effect: Effect
     before: dict[str, Any]
@@ -53,6 +101,7 @@ class JournalEntry(BaseModel):
     status: EntryStatus = EntryStatus.PLANNED
     recorded_at: datetime
     note: str = ""
+    attempts: int = 1
 
     @property
     def differs(self) -> bool:
@@ -67,16 +116,17 @@ class Drift(BaseModel):
     part: str
     expected: dict[str, Any]
     found: dict[str, Any]
+    doubt: str = ""
 
     def describe(self) -> str:
-        """Name each field that differs, with the recorded and the found value."""
+        """Name each field that differs, with the recorded and the found value, and what is in doubt."""
         fields = sorted(set(self.expected) | set(self.found))
         diffs = [
             f"{f}: {self.expected.get(f)!r} was recorded, {self.found.get(f)!r} is there"
             for f in fields
             if self.expected.get(f) != self.found.get(f)
         ]
-        return f"{self.endpoint}/{self.part}: " + "; ".join(diffs)
+        return f"{self.endpoint}/{self.part}: " + "; ".join([*diffs, *([self.doubt] if self.doubt else [])])
 
 
 def to_undo(journal: list[JournalEntry], stage: str) -> list[JournalEntry]:

@@ -8,15 +8,17 @@ from holdfast.domain.errors import InvalidInput, UnknownName
 from holdfast.domain.people import People
 from holdfast.runbook.kinds.rollout import RolloutSpec
 from holdfast.runbook.kinds.table import KINDS
-from holdfast.runbook.loader import LoadedRunbook, load_people, load_rollout
+from holdfast.runbook.loader import LoadedRunbook, load_people, load_rollout, load_systems
+from holdfast.runbook.systems import Systems
 
 PEOPLE_FILE: Final = "people.yaml"
+SYSTEMS_FILE: Final = "systems.yaml"
 
 
 class RunbookLibrary:
-    """Directories with `people.yaml` and one folder a runbook kind; files are read anew at every call.
+    """Directories with `people.yaml`, `systems.yaml` and one folder a runbook kind.
 
-    Where a name is in several directories, the first directory counts.
+    Files are read anew at every call. Where a name is in several directories, the first directory counts.
     """
 
     def __init__(self, directories: Iterable[Path]) -> None:
@@ -54,9 +56,9 @@ class RunbookLibrary:
         Raises:
             InvalidInput: no directory has one.
         """
-        for directory in self.directories:
-            if (directory / PEOPLE_FILE).is_file():
-                return directory / PEOPLE_FILE
+        found = self._first(PEOPLE_FILE)
+        if found is not None:
+            return found
         looked = ", ".join(map(str, self.directories)) or "no directory"
         raise InvalidInput(
             f"there is no {PEOPLE_FILE} in {looked}: write one, it says who may start and approve"
@@ -66,11 +68,27 @@ class RunbookLibrary:
         """Load everybody; raises InvalidInput without a `people.yaml`, RunbookInvalid for a wrong one."""
         return load_people(self.people_path())
 
+    def systems_path(self) -> Path | None:
+        """Return the `systems.yaml` that counts; None where no directory has one."""
+        return self._first(SYSTEMS_FILE)
+
+    def systems(self) -> Systems:
+        """Load the systems that runbooks may change, their paths placed; none where there is no `systems.yaml`.
+
+        Raises:
+            RunbookInvalid: the file is wrong, line by line.
+        """
+        path = self.systems_path()
+        return load_systems(path) if path else Systems()
+
+    def _first(self, name: str) -> Path | None:
+        return next((d / name for d in self.directories if (d / name).is_file()), None)
+
     def _files(self) -> dict[str, Path]:
         found: dict[str, Path] = {}
         for directory in self.directories:
             for folder in (*(directory / kind for kind in KINDS), directory):
                 for path in folder.glob("*.yaml"):
-                    if path.name != PEOPLE_FILE:
+                    if path.name not in {PEOPLE_FILE, SYSTEMS_FILE}:
                         found.setdefault(path.stem, path)
         return found

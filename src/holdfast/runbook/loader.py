@@ -11,6 +11,7 @@ from holdfast.runbook.kinds.rollout import RolloutSpec
 from holdfast.runbook.kinds.table import KINDS
 from holdfast.runbook.plain_yaml import Problem
 from holdfast.runbook.source import Source, read_source
+from holdfast.runbook.systems import Systems
 from holdfast.runbook.validation import validated
 
 Spec = TypeVar("Spec", bound=Strict)
@@ -73,6 +74,11 @@ def load_people(path: Path) -> People:
     if problems:
         raise source.invalid(problems)
     return people
+
+
+def load_systems(path: Path) -> Systems:
+    """Load `systems.yaml`; relative paths in it are read from its directory; errors as in `load_runbook`."""
+    return validated(read_source(path), Systems).beside(path.parent.absolute())
 
 
 def _load(source: Source, model: type[Spec]) -> LoadedRunbook[Spec]:

@@ -1,14 +1,29 @@
 """A runbook pinned into a run, and the effects its stages consist of."""
 
+from collections.abc import Mapping
+from typing import Any, Final
+
 from pydantic import BaseModel
 
 from holdfast.domain.ids import effect_key
 from holdfast.domain.journal import Effect
 from holdfast.domain.people import People
-from holdfast.runbook.kinds.rollout import Pace, RolloutSpec, Stage
+from holdfast.domain.signoff import SignOff
+from holdfast.runbook.kinds.changes import (
+    AlembicChange,
+    Change,
+    CommandChange,
+    HttpConfigChange,
+    PipelineChange,
+)
+from holdfast.runbook.kinds.rollout import Pace, RolloutSpec, Stage, has_sides
 from holdfast.verdict.settings import Scoring
 
 SHARE_KIND = "canary_share"
+# The one part of a system that has no sides.
+ALL = "all"
+# What a system's state is called where it is not the version of an artefact.
+STATE_NAMES: Final[Mapping[str, str]] = {"alembic": "revision", "command": "state"}
 
 
 class Plan(BaseModel):
@@ -36,14 +51,48 @@ class Plan(BaseModel):
         return self.spec.scoring.model_copy(update={"baseline": own}) if own else self.spec.scoring
 
 
+def may_roll_back(plan: Plan) -> list[str]:
+    """Return the names of those who may ask for a rollback: who may start it, or approve any of its stages."""
+    listed = [*plan.spec.starters, *(name for stage in plan.spec.stages for name in stage.gate.listed)]
+    return [person.name for person in plan.people.holding(listed)]
+
+
 def describe_change(stage: Stage) -> str:
-    """Say what the stage sets, e.g. `crm_pool_size = 8, crm_keep_alive_s = 1`."""
-    return ", ".join(f"{name} = {value}" for name, value in stage.change.set.items())
+    """Say what the stage sets, e.g. `crm_pool_size = 8, crm_keep_alive_s = 1; shop-ci deploys 1.5.0`."""
+    return "; ".join(_describe(change) for change in stage.all_changes)
 
 
-def canary_effect(run_id: str, spec: RolloutSpec, stage: Stage) -> Effect:
-    """Return the effect that gives the stage's settings to the canary, which has no traffic yet."""
-    return _settings(run_id, spec, stage, part="canary", step="canary-settings")
+def wanted(stage: Stage) -> dict[str, Any]:
+    """Return what the stage sets, setting by setting; what is no setting has the name of its system."""
+    named = {system_line(c): _wanted(c) for c in stage.all_changes if not isinstance(c, HttpConfigChange)}
+    return {**stage.settings, **named}
+
+
+def system_line(change: Change) -> str:
+    """Return how people read the state of a changed system, e.g. `shop-ci version`."""
+    if isinstance(change, HttpConfigChange):
+        return "settings"
+    return f"{change.system} {STATE_NAMES.get(change.kind, 'version')}"
+
+
+def system_of(spec: RolloutSpec, change: Change) -> str:
+    """Return the name of the system that is changed."""
+    return spec.target.endpoint if isinstance(change, HttpConfigChange) else change.system
+
+
+def systems_of(spec: RolloutSpec, stage: Stage) -> list[str]:
+    """Return the names of all systems that a stage changes, sorted."""
+    shared = {spec.target.endpoint} if stage.has_canary else set[str]()
+    return sorted(shared | {system_of(spec, change) for change in stage.all_changes})
+
+
+def first_effects(run_id: str, spec: RolloutSpec, stage: Stage) -> list[Effect]:
+    """Return the effects that come before any traffic: the canary's sides, and what has its turn `before`."""
+    return [
+        _effect(run_id, spec, stage, change, part="canary" if has_sides(change) else ALL)
+        for change in stage.all_changes
+        if has_sides(change) or _turn(change) == "before"
+    ]
 
 
 def share_effect(run_id: str, spec: RolloutSpec, stage: Stage, percent: int) -> Effect:
@@ -60,22 +109,76 @@ def share_effect(run_id: str, spec: RolloutSpec, stage: Stage, percent: int) -> 
 
 
 def promotion_effects(run_id: str, spec: RolloutSpec, stage: Stage) -> list[Effect]:
-    """Return the effects that make the canary's settings everybody's.
+    """Return the effects that make the canary's side everybody's, and then what has its turn `after`.
 
-    Stable gets the settings while it has no traffic; only then the traffic goes back to it, so that no request
+    Stable gets everything while it has no traffic; only then the traffic goes back to it, so that no request
     meets a half-made change.
     """
-    stable = _settings(run_id, spec, stage, part="stable", step="promote")
-    return [stable, share_effect(run_id, spec, stage, 0)]
+    two_sided = [c for c in stage.all_changes if has_sides(c)]
+    stable = [_effect(run_id, spec, stage, change, part="stable") for change in two_sided]
+    back = [share_effect(run_id, spec, stage, 0)] if two_sided else []
+    last = [c for c in stage.all_changes if not has_sides(c) and _turn(c) == "after"]
+    return [*stable, *back, *(_effect(run_id, spec, stage, change, part=ALL) for change in last)]
 
 
-def _settings(run_id: str, spec: RolloutSpec, stage: Stage, *, part: str, step: str) -> Effect:
+def system_effects(run_id: str, spec: RolloutSpec, stage: Stage) -> list[Effect]:
+    """Return the effects besides settings and shares: those of pipelines, databases and commands."""
+    everything = [*first_effects(run_id, spec, stage), *promotion_effects(run_id, spec, stage)]
+    return [effect for effect in everything if effect.kind not in {"http_config", SHARE_KIND}]
+
+
+def sign_off_of(stage: Stage, effect: Effect) -> SignOff | None:
+    """Return who signs off an effect that is a point of no return; None for all others."""
+    if not effect.lasting:
+        return None
+    changes = (c for c in stage.all_changes if isinstance(c, AlembicChange) and c.system == effect.endpoint)
+    return next(changes).point_of_no_return
+
+
+def _turn(change: Change) -> str:
+    return "before" if isinstance(change, HttpConfigChange) else change.when
+
+
+def _describe(change: Change) -> str:
+    if isinstance(change, HttpConfigChange):
+        return ", ".join(f"{name} = {value}" for name, value in change.set.items())
+    if isinstance(change, PipelineChange):
+        return f"{change.system} deploys {change.version}"
+    if isinstance(change, AlembicChange):
+        return f"{change.system} to revision {change.revision}"
+    return f"{change.system} is run"
+
+
+def _wanted(change: PipelineChange | AlembicChange | CommandChange) -> str:
+    if isinstance(change, PipelineChange):
+        return change.version
+    return change.revision if isinstance(change, AlembicChange) else "done"
+
+
+def _effect(run_id: str, spec: RolloutSpec, stage: Stage, change: Change, *, part: str) -> Effect:
     return Effect(
-        key=effect_key(run_id, stage.name, step),
+        key=effect_key(run_id, stage.name, _step(change, part)),
         stage=stage.name,
-        kind=stage.change.kind,
-        endpoint=spec.target.endpoint,
+        kind=change.kind,
+        endpoint=system_of(spec, change),
         part=part,
-        values=stage.change.set,
-        title=f"{part}: {describe_change(stage)}",
+        values=_values(change),
+        title=_describe(change) if part == ALL else f"{part}: {_describe(change)}",
+        parameters=change.parameters if isinstance(change, PipelineChange) else {},
+        give_up_after=change.apply_for if isinstance(change, PipelineChange | AlembicChange) else None,
+        lasting=isinstance(change, AlembicChange) and change.point_of_no_return is not None,
     )
+
+
+def _step(change: Change, part: str) -> str:
+    if isinstance(change, HttpConfigChange):
+        return "canary-settings" if part == "canary" else "promote"
+    return change.system if part == ALL else f"{change.system}-{part}"
+
+
+def _values(change: Change) -> dict[str, Any]:
+    if isinstance(change, HttpConfigChange):
+        return change.set
+    if isinstance(change, PipelineChange):
+        return {"version": change.version}
+    return {"revision": change.revision} if isinstance(change, AlembicChange) else {}

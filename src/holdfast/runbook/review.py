@@ -1,4 +1,4 @@
-"""Checks a runbook as a whole: against the people who are to sign it off, and query by query."""
+"""Checks a runbook as a whole: against the people who are to sign it off, the systems, and query by query."""
 
 from collections.abc import Iterable, Iterator
 from string import Template
@@ -7,25 +7,32 @@ from typing import Final
 from holdfast.domain.errors import InvalidInput, RunbookInvalid
 from holdfast.domain.people import People
 from holdfast.domain.signoff import SignOff, can_be_met, slots_of
-from holdfast.runbook.kinds.rollout import RolloutSpec
+from holdfast.runbook.kinds.changes import Change, HttpConfigChange
+from holdfast.runbook.kinds.rollout import RolloutSpec, Stage
 from holdfast.runbook.plain_yaml import FieldPath, Problem
 from holdfast.runbook.source import Source, describe
+from holdfast.runbook.systems import Systems
 
 _PLACEHOLDERS: Final = {"side", "window"}
 
 
-def review(spec: RolloutSpec, people: People, *, source: Source | None = None) -> None:
+def review(
+    spec: RolloutSpec, people: People, *, systems: Systems | None = None, source: Source | None = None
+) -> None:
     """Check what no field can be checked for alone.
 
     Args:
         spec: a runbook that is valid in itself.
         people: who would sign it off.
+        systems: what it may change; None leaves that unchecked.
         source: the file, so that errors name lines; without it they name the runbook.
 
     Raises:
         RunbookInvalid: one line for each problem.
     """
     problems = [*_people_problems(spec, people), *_query_problems(spec)]
+    if systems is not None:
+        problems += _system_problems(spec, systems)
     if not problems:
         return
     if source is not None:
@@ -72,6 +79,38 @@ def _nobody_holds(at: FieldPath, listed: Iterable[str], people: People) -> Itera
                 f"nobody in people.yaml has the role, group or name '{wanted}'; "
                 f"known: {', '.join(known) or 'none'}",
             )
+
+
+def _system_problems(spec: RolloutSpec, systems: Systems) -> Iterator[Problem]:
+    """Find systems that are not there, or are something else than the runbook takes them for."""
+    target = spec.target.endpoint
+    # A target that is not listed may be one of the endpoints in the worker's settings.
+    if target in systems.systems and _needs_target(spec):
+        yield from _not_of_kind(("target", "endpoint"), target, "http_config", systems)
+    for index, stage in enumerate(spec.stages):
+        for at, change in _placed_changes(("stages", index), stage):
+            if not isinstance(change, HttpConfigChange):
+                yield from _not_of_kind((*at, "system"), change.system, change.kind, systems)
+
+
+def _needs_target(spec: RolloutSpec) -> bool:
+    return any(stage.has_canary or stage.settings for stage in spec.stages)
+
+
+def _placed_changes(at: FieldPath, stage: Stage) -> Iterator[tuple[FieldPath, Change]]:
+    if stage.change is not None:
+        yield (*at, "change"), stage.change
+    for index, change in enumerate(stage.changes):
+        yield (*at, "changes", index), change
+
+
+def _not_of_kind(at: FieldPath, name: str, kind: str, systems: Systems) -> Iterator[Problem]:
+    known = ", ".join(sorted(n for n, system in systems.systems.items() if system.kind == kind)) or "none"
+    found = systems.systems.get(name)
+    if found is None:
+        yield Problem(at, f"there is no system '{name}' in systems.yaml; known of kind {kind}: {known}")
+    elif found.kind != kind:
+        yield Problem(at, f"'{name}' is of kind {found.kind} in systems.yaml; known of kind {kind}: {known}")
 
 
 def check_requester(spec: RolloutSpec, people: People, requester: str) -> None:

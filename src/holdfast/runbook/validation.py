@@ -9,6 +9,7 @@ from typing import Any, Final, TypeVar, cast
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
+from holdfast.runbook.json_schema import alternatives, below, branch_of, choose, tags_of
 from holdfast.runbook.plain_yaml import FieldPath, Problem
 from holdfast.runbook.source import Source
 
@@ -18,10 +19,12 @@ _Schema = dict[str, Any]
 _LONGEST_VALUE_SHOWN: Final = 60
 _DURATION: Final = "must be a duration such as 90s, 10m, 2h or 7d"
 _MAP: Final = "must be a map of fields (`name: value` lines)"
+_WHERE: Final = "must say where the secret is, `{file: …}` or `{env: …}`, and never hold the secret itself"
 # What pydantic says in words of its own trade.
 _WORDS: Final[Mapping[str, str]] = {
     "model_type": _MAP,
     "dict_type": _MAP,
+    "model_attributes_type": _MAP,
     "tuple_type": "must be a list",
     "int_type": "must be a whole number",
     "float_type": "must be a number",
@@ -41,17 +44,18 @@ def validated(source: Source, model: type[Model]) -> Model:
         return model.model_validate_json(json.dumps(source.data), strict=True)
     except ValidationError as error:
         schema = model.model_json_schema()
-        problems = [_problem(e, source, schema) for e in _without_doubles(error.errors(), source)]
+        problems = [_problem(e, source, schema) for e in _without_doubles(error.errors(), source, schema)]
         raise source.invalid(_joined(problems)) from None
 
 
-def _without_doubles(errors: Sequence[ErrorDetails], source: Source) -> list[ErrorDetails]:
+def _without_doubles(errors: Sequence[ErrorDetails], source: Source, schema: _Schema) -> list[ErrorDetails]:
     """Leave out what a branch of a union says about the whole field when another branch got further into it."""
-    fields = [_field(e, source) for e in errors]
+    fields = [_field(e, source, schema) for e in errors]
     return [
         error
         for error, field in zip(errors, fields, strict=True)
-        if not any(len(other) > len(field) > 0 and other[: len(field)] == field for other in fields)
+        if error["loc"][-1:] == ("[key]",)  # about the name of a field, which nothing inside it says again
+        or not any(len(other) > len(field) > 0 and other[: len(field)] == field for other in fields)
     ]
 
 
@@ -65,16 +69,27 @@ def _joined(problems: Iterable[Problem]) -> list[Problem]:
     return [Problem(field, " or ".join(said)) for field, said in messages.items()]
 
 
-def _field(error: ErrorDetails, source: Source) -> FieldPath:
+def _field(error: ErrorDetails, source: Source, schema: _Schema) -> FieldPath:
     """Return the place in the file: pydantic also names union branches, which no file has."""
-    *steps, last = error["loc"] or ("",)
     field: FieldPath = ()
-    for step in (*steps, last):
-        if (*field, step) in source.lines:
-            field = (*field, step)
-    if error["type"] == "missing":
-        return (*field, last)
+    nodes, last_is_field = alternatives(schema, schema), True
+    for step in error["loc"]:
+        branch = branch_of(schema, nodes, step)
+        last_is_field = not branch
+        if branch:
+            nodes = branch
+        elif (*field, step) in source.lines:
+            field, nodes = (*field, step), below(schema, nodes, step)
+    if error["type"] == "missing" and last_is_field:
+        return (*field, error["loc"][-1])
+    if error["type"] in {"union_tag_invalid", "union_tag_not_found"}:
+        return (*field, _tag(error))
     return _meant(field, error, source) if error["type"] == "value_error" else field
+
+
+def _tag(error: ErrorDetails) -> str:
+    """Return the field by which pydantic chooses the branch of a union, e.g. `kind`."""
+    return str(error.get("ctx", {}).get("discriminator", "kind")).strip("'")
 
 
 def _meant(field: FieldPath, error: ErrorDetails, source: Source) -> FieldPath:
@@ -84,15 +99,34 @@ def _meant(field: FieldPath, error: ErrorDetails, source: Source) -> FieldPath:
 
 
 def _problem(error: ErrorDetails, source: Source, schema: _Schema) -> Problem:
-    field = _field(error, source)
+    field = _field(error, source, schema)
     if error["type"] == "missing":
         return Problem(field, "is missing: add it")
     if error["type"] == "extra_forbidden":
-        return Problem(field, _unknown_field(str(field[-1]), known_fields(schema, field[:-1])))
+        return Problem(field, _unknown_field(str(field[-1]), known_fields(schema, field[:-1], source.data)))
+    if error["type"] in {"union_tag_invalid", "union_tag_not_found"}:
+        return Problem(field, _unknown_branch(field, source, schema))
     if error["type"] == "literal_error" and field[-1] == "kind":
         return Problem(field, f"unknown kind '{error['input']}'; known: {_choices(error)}")
+    if error["type"] in {"dict_type", "model_type"} and _is_secret(_nodes(schema, field, source.data)):
+        return Problem(field, _WHERE)  # without what was found there, which may be the secret
     named = f"{field[-1]} " if field else ""
     return Problem(field, _in_plain_words(error).removeprefix(named) + _got(error["input"]))
+
+
+def _is_secret(nodes: Iterable[_Schema]) -> bool:
+    return any(node.get("title") == "Secret" for node in nodes)
+
+
+def _unknown_branch(field: FieldPath, source: Source, schema: _Schema) -> str:
+    *around, tag = field
+    known = ", ".join(tags_of(_nodes(schema, tuple(around), source.data)))
+    data: Any = source.data
+    for step in around:
+        data = data[step]
+    return (
+        f"unknown {tag} {data[tag]!r}; known: {known}" if tag in data else f"is missing: add it; known: {known}"
+    )
 
 
 def _unknown_field(name: str, known: Sequence[str]) -> str:
@@ -123,23 +157,26 @@ def _got(value: Any) -> str:
     return f" (got {shown if len(shown) <= _LONGEST_VALUE_SHOWN else shown[:_LONGEST_VALUE_SHOWN] + '…'})"
 
 
-def known_fields(schema: _Schema, field: FieldPath) -> list[str]:
-    """Return the names of the fields that a JSON schema knows at a place in the data."""
-    nodes = _alternatives(schema, schema)
+def known_fields(schema: _Schema, field: FieldPath, data: Any = None) -> list[str]:
+    """Return the names of the fields that a JSON schema knows at a place in the data.
+
+    Where a field of the data says which branch of a union it is (`kind: gitlab`), only that branch counts.
+    """
+    return sorted({name for node in _nodes(schema, field, data) for name in node.get("properties", {})})
+
+
+def _nodes(schema: _Schema, field: FieldPath, data: Any) -> list[_Schema]:
+    """Return what the schema allows at a place in the data."""
+    nodes = choose(schema, alternatives(schema, schema), data)
     for step in field:
-        nodes = [found for node in nodes for found in _below(schema, node, step)]
-    return sorted({name for node in nodes for name in node.get("properties", {})})
+        data = _at(data, step)
+        nodes = choose(schema, below(schema, nodes, step), data)
+    return nodes
 
 
-def _alternatives(schema: _Schema, node: _Schema) -> list[_Schema]:
-    if "$ref" in node:
-        return _alternatives(schema, schema["$defs"][node["$ref"].rpartition("/")[2]])
-    branches: list[_Schema] = [*node.get("anyOf", []), *node.get("oneOf", [])]
-    return [found for branch in branches for found in _alternatives(schema, branch)] or [node]
-
-
-def _below(schema: _Schema, node: _Schema, step: str | int) -> list[_Schema]:
-    if isinstance(step, int):
-        return _alternatives(schema, node.get("items", {}))
-    inner = node.get("properties", {}).get(step, node.get("additionalProperties"))
-    return _alternatives(schema, cast("_Schema", inner)) if isinstance(inner, dict) else []
+def _at(data: Any, step: str | int) -> Any:
+    """Return what the data has at a field or place; None where there is nothing of the kind."""
+    if isinstance(data, list) and isinstance(step, int):
+        items = cast("Sequence[Any]", data)
+        return items[step] if step < len(items) else None
+    return cast("_Schema", data).get(str(step)) if isinstance(data, dict) else None

@@ -232,6 +232,10 @@ class Scoring(Strict):
             _drop_unused(facts["metrics"][name], metric, Metric, _LATER_OF_METRIC)
         return facts
 
+    def of_everybody(self) -> Self:
+        """Return the same for a change that everybody gets at once: there is no control beside them."""
+        return self.model_copy(update={"canary_label": self.control_label})
+
     @model_validator(mode="after")
     def _edges_are_in_order(self) -> Self:
         total = sum(m.weight_percent for m in self.metrics.values())

@@ -12,8 +12,8 @@ from holdfast.apps.cli.parameters import AsJson
 from holdfast.apps.cli.tables import table
 from holdfast.domain.errors import InvalidInput
 from holdfast.runbook.kinds.rollout import RolloutSpec
-from holdfast.runbook.library import PEOPLE_FILE, RunbookLibrary
-from holdfast.runbook.loader import load_people, load_runbook
+from holdfast.runbook.library import PEOPLE_FILE, SYSTEMS_FILE, RunbookLibrary
+from holdfast.runbook.loader import load_people, load_runbook, load_systems
 from holdfast.runbook.review import review
 from holdfast.runbook.schema import schema_text, write_schemas
 
@@ -28,7 +28,7 @@ class FileCommands:
 
     def validate(
         self,
-        *files: Annotated[Path, Parameter(help="Runbooks, or a people.yaml.")],
+        *files: Annotated[Path, Parameter(help="Runbooks, a people.yaml or a systems.yaml.")],
         everything: Annotated[
             bool, Parameter(name="--all", help="Every file that Holdfast finds.", show_default=False)
         ] = False,
@@ -36,7 +36,9 @@ class FileCommands:
         """Check files as a run would, and say line by line what is wrong."""
         library = self._deps.library()
         if everything:
-            files = (library.people_path(), *(library.path(name) for name in library.names()))
+            systems = library.systems_path()
+            runbooks = (library.path(name) for name in library.names())
+            files = (library.people_path(), *((systems,) if systems else ()), *runbooks)
         if not files:
             raise InvalidInput("name the files to check, or say --all")
         out = Output()
@@ -67,7 +69,7 @@ class FileCommands:
 
     def schema(
         self,
-        kind: Annotated[str, Parameter(help="A runbook kind, or `people`.")] = "rollout",
+        kind: Annotated[str, Parameter(help="A runbook kind, `people` or `systems`.")] = "rollout",
         /,
         *,
         write: Annotated[
@@ -99,9 +101,12 @@ def _told(path: Path, check: Callable[[], str], out: Output) -> bool:
 def _check(path: Path, library: RunbookLibrary) -> str:
     if path.name == PEOPLE_FILE:
         return f"ok, {len(load_people(path).people)} people"
+    if path.name == SYSTEMS_FILE:
+        count = len(load_systems(path).systems)
+        return f"ok, {count} system{'' if count == 1 else 's'}"
     loaded = load_runbook(path)
     if isinstance(loaded.spec, RolloutSpec):
-        review(loaded.spec, library.people(), source=loaded.source)
+        review(loaded.spec, library.people(), systems=library.systems(), source=loaded.source)
     return f"ok, digest {loaded.digest}"
 
 

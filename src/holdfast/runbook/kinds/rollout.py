@@ -10,6 +10,7 @@ from pydantic import Field, model_validator
 
 from holdfast.domain.signoff import SignOff
 from holdfast.domain.strict import Duration, Strict
+from holdfast.runbook.kinds.changes import Change, HttpConfigChange, PipelineChange
 from holdfast.verdict.settings import BaselineSpec, Scoring
 
 
@@ -35,33 +36,89 @@ class Pace(Strict):
         return self
 
 
-class HttpConfigChange(Strict):
-    """Settings of a system with a versioned configuration API; applied to the canary side, then to all."""
-
-    kind: Literal["http_config"]
-    set: dict[str, Any] = Field(min_length=1)
-
-
-# A second kind makes this a union discriminated by `kind`.
-Change = HttpConfigChange
-
-
 class Stage(Strict):
-    """One step of the rollout: small, valuable alone, undoable alone."""
+    """One step of the rollout: small, valuable alone, undoable alone.
+
+    Attributes:
+        change: what is changed, where that is one thing.
+        changes: what is changed, in this order, where several things belong together: code, configuration,
+            schema. They are undone together, in the opposite order.
+        shares_percent: of the traffic, one after the other. Empty where nothing has a canary side: then
+            everybody gets the changes at once and is watched.
+    """
 
     name: str = Field(pattern=r"^[a-z][a-z0-9-]{0,31}$")
     title: str = Field(min_length=1, max_length=120)
     why: str = Field(min_length=1, max_length=500)
-    change: Change
+    change: Change | None = None
+    changes: tuple[Change, ...] = ()
     gate: SignOff
     shares_percent: tuple[Annotated[int, Field(ge=1, le=100)], ...] = (5, 25, 100)
 
     @model_validator(mode="after")
+    def _has_changes(self) -> Self:
+        if (self.change is None) == (not self.changes):
+            raise ValueError("give a stage its 'change', or a list of 'changes'")
+        configured = [c for c in self.all_changes if isinstance(c, HttpConfigChange)]
+        if len(configured) > 1:
+            raise ValueError("changes has http_config twice: put all settings into one")
+        systems = [c.system for c in self.all_changes if not isinstance(c, HttpConfigChange)]
+        twice = {name for name in systems if systems.count(name) > 1}
+        if twice:
+            raise ValueError(f"changes has the system '{min(twice)}' twice: make two stages of it")
+        return self
+
+    @model_validator(mode="after")
     def _shares_rise_to_the_whole(self) -> Self:
         shares = self.shares_percent
+        if not self.has_canary:
+            if shares:
+                raise ValueError("shares_percent must be []: nothing here has a canary side, everybody gets it")
+            return self
         if not shares or list(shares) != sorted(set(shares)) or shares[-1] != 100:  # noqa: PLR2004  percent
             raise ValueError("shares_percent must rise and end with 100")
         return self
+
+    @property
+    def all_changes(self) -> tuple[Change, ...]:
+        """Everything that is changed, in order."""
+        return self.changes if self.change is None else (self.change,)
+
+    @property
+    def has_canary(self) -> bool:
+        """Whether anything is made on a canary side first."""
+        return any(has_sides(change) for change in self.all_changes)
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """The settings of the target that are changed; empty where none are."""
+        found = [c.set for c in self.all_changes if isinstance(c, HttpConfigChange)]
+        return found[0] if found else {}
+
+    def facts(self) -> str:
+        """Return the stage as the text whose digest approvals rest on."""
+        # What a stage of an earlier version could not say must not change what was signed off.
+        return self.model_dump_json(exclude=set() if self.changes else {"changes"})
+
+
+def has_sides(change: Change) -> bool:
+    """Whether a change is made on the canary first, and for everybody when the stage is promoted."""
+    if isinstance(change, PipelineChange):
+        return change.sides == "canary-and-stable"
+    return isinstance(change, HttpConfigChange)
+
+
+class Rollback(Strict):
+    """How a stage is undone, and who is asked when that cannot be done.
+
+    Attributes:
+        keep_trying_for: how long each step back is tried while a system does not answer; then people are paged.
+        page: roles or names who are paged and decide; not given: who may start the runbook, and the stage's
+            approvers.
+    """
+
+    keep_trying_for: Duration = timedelta(minutes=15)
+    page: tuple[str, ...] = ()
 
 
 class Target(Strict):
@@ -70,10 +127,16 @@ class Target(Strict):
     Attributes:
         environment: in `production` each decision needs a code of the authenticator app, unless its gate says
             `mfa: off`.
+        if_busy: what a stage does while another run changes one of its systems: `wait`, or `refuse` and end.
+        hold: whether a run holds its systems for the time of a `stage`, or from its first change to the end of
+            the `run`.
     """
 
     endpoint: str = Field(pattern=r"^[a-z][a-z0-9_-]{0,31}$")
     environment: str = Field(default="production", pattern=r"^[a-z][a-z0-9_-]{0,31}$")
+
+    if_busy: Literal["wait", "refuse"] = "wait"
+    hold: Literal["stage", "run"] = "stage"
 
     @property
     def is_production(self) -> bool:
@@ -91,6 +154,7 @@ class RolloutSpec(Strict):
     target: Target
     starters: tuple[str, ...] = Field(min_length=1, description="roles or names that may start it")
     apply_for: Duration = timedelta(minutes=5)
+    rollback: Rollback = Rollback()
     paces: dict[str, Pace]
     scoring: Scoring
     stages: tuple[Stage, ...] = Field(min_length=1)

@@ -10,6 +10,7 @@ import pytest
 
 from holdfast.adapters.http_config import CanaryShareProvider, HttpConfigProvider
 from holdfast.domain.errors import ChangeConflict, InvalidInput, Unavailable, UnknownName
+from tests.http_config.writing import send
 
 
 @asynccontextmanager
@@ -88,7 +89,7 @@ async def test_unknown_endpoints_and_parts_list_the_known_ones():
     with pytest.raises(UnknownName, match="unknown endpoint 'shopp'; known: shop"):
         await settings.read("shopp", "stable")
     with pytest.raises(UnknownName, match="unknown part of http_config 'share'; known: canary, stable"):
-        await settings.write("shop", "share", {}, expected_version=1, key="k")
+        await send(settings, "shop", "share", {}, expected_version=1, key="k")
     with pytest.raises(UnknownName, match="unknown part of canary_share 'canary'; known: share"):
         await share.read("shop", "canary")
 
@@ -100,4 +101,4 @@ async def test_a_share_that_is_none_is_refused_before_anything_is_sent(values):
     share = CanaryShareProvider({"shop": "http://127.0.0.1:1"})
 
     with pytest.raises(InvalidInput, match="canary_share takes"):
-        await share.write("shop", "share", values, expected_version=1, key="k")
+        await send(share, "shop", "share", values, expected_version=1, key="k")

@@ -1,7 +1,7 @@
 """Speaks the versioned configuration API of a target: one version for all its parts, conditional writes."""
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import timedelta
 from http import HTTPStatus
 from typing import Any, Final
@@ -16,6 +16,11 @@ TIMEOUT: Final = timedelta(seconds=5)
 # Client errors by their number, but about the moment and not about what was asked.
 _ASK_LATER: Final = {HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.TOO_EARLY, HTTPStatus.TOO_MANY_REQUESTS}
 _LONGEST_ANSWER_SHOWN: Final = 300
+
+
+def no_token(endpoint: str) -> str:  # noqa: ARG001  that of no endpoint
+    """Return no token for any endpoint."""
+    return ""
 
 
 class ConfigState(BaseModel):
@@ -39,13 +44,26 @@ class ConfigApi:
     call means that the target has trouble now.
     """
 
-    def __init__(self, endpoints: Mapping[str, str], *, timeout: timedelta = TIMEOUT) -> None:
-        """Know these endpoints: base URL by name; a call takes at most `timeout`.
+    def __init__(
+        self,
+        endpoints: Mapping[str, str],
+        *,
+        token: Callable[[str], str] = no_token,
+        timeout: timedelta = TIMEOUT,
+    ) -> None:
+        """Know these endpoints; a call takes at most `timeout`.
+
+        Args:
+            endpoints: base URL by name.
+            token: what an endpoint of this name is shown as `Authorization: Bearer …`; empty for none. Asked
+                at each call.
+            timeout: how long a call may take.
 
         Raises:
             InvalidInput: a base URL is no HTTP address.
         """
         self._endpoints = {name: _checked(name, url) for name, url in endpoints.items()}
+        self._token = token
         self._timeout_seconds = timeout.total_seconds()
         self._tls = httpx.create_ssl_context()  # reads the trusted certificates, slow enough to do it once
 
@@ -79,16 +97,28 @@ class ConfigApi:
     ) -> ConfigState:
         if endpoint not in self._endpoints:
             raise UnknownName("endpoint", endpoint, self._endpoints)
-        url = self._endpoints[endpoint] + path
+        url, headers = self._endpoints[endpoint] + path, _authorization(endpoint, self._token(endpoint))
         try:
-            async with asyncio.timeout(self._timeout_seconds), httpx.AsyncClient(verify=self._tls) as client:
-                response = await client.request(method, url, json=body)
+            # Redirects are not followed: a token is for the address that was reviewed.
+            client = httpx.AsyncClient(verify=self._tls, follow_redirects=False)
+            async with asyncio.timeout(self._timeout_seconds), client:
+                response = await client.request(method, url, json=body, headers=headers)
         except TimeoutError:
             raise Unavailable(f"endpoint '{endpoint}' did not answer in {self._timeout_seconds:g} s") from None
         except httpx.RequestError as error:
             why = str(error) or type(error).__name__
             raise Unavailable(f"endpoint '{endpoint}' does not answer: {why}") from error
         return _read(endpoint, response)
+
+
+def _authorization(endpoint: str, token: str) -> dict[str, str]:
+    if not token:
+        return {}
+    if not (token.isascii() and token.isprintable()):
+        raise InvalidInput(
+            f"the token of endpoint '{endpoint}' has characters that no token has: look at its file"
+        )
+    return {"Authorization": f"Bearer {token}"}
 
 
 def _checked(endpoint: str, url: str) -> str:

@@ -1,10 +1,11 @@
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import timedelta
 from typing import Any, Final, Literal, get_args
 
-from holdfast.adapters.http_config.api import TIMEOUT, ConfigApi, ConfigState
+from holdfast.adapters.http_config.api import TIMEOUT, ConfigApi, ConfigState, no_token
 from holdfast.domain.errors import InvalidInput, UnknownName
-from holdfast.domain.journal import TargetState
+from holdfast.domain.journal import Effect, TargetState, Write
+from holdfast.ports.changes import Progress
 
 _Side = Literal["stable", "canary"]
 _SIDES: Final[tuple[_Side, ...]] = get_args(_Side)
@@ -15,43 +16,59 @@ _WHOLE_PERCENT: Final = 100
 class HttpConfigProvider:
     """Changes of kind `http_config`: the settings of the parts `stable` and `canary`. See `ports.changes`."""
 
-    def __init__(self, endpoints: Mapping[str, str], *, timeout: timedelta = TIMEOUT) -> None:
-        """Reach targets at these base URLs, by endpoint name."""
-        self._api = ConfigApi(endpoints, timeout=timeout)
+    def __init__(
+        self,
+        endpoints: Mapping[str, str],
+        *,
+        token: Callable[[str], str] = no_token,
+        timeout: timedelta = TIMEOUT,
+    ) -> None:
+        """Reach targets at these base URLs, by endpoint name, with the token that is got for that name."""
+        self._api = ConfigApi(endpoints, token=token, timeout=timeout)
 
     async def read(self, endpoint: str, part: str) -> TargetState:
         """Return all settings of one side."""
         side = _side(part)
         return _settings(await self._api.get(endpoint), side)
 
-    async def write(
-        self, endpoint: str, part: str, values: dict[str, Any], *, expected_version: int, key: str
-    ) -> TargetState:
+    async def foresee(self, effect: Effect, state: TargetState) -> dict[str, Any]:
+        """Return the settings with those of the effect in place."""
+        return {**state.values, **effect.values}
+
+    async def write(self, write: Write, progress: Progress) -> TargetState:  # noqa: ARG002  one request, at once done
         """Replace all settings of one side."""
-        side = _side(part)
-        body = {"expected_version": expected_version, "settings": values, "key": key}
-        return _settings(await self._api.put(endpoint, side, body), side)
+        side = _side(write.effect.part)
+        body = {"expected_version": write.version, "settings": write.goal, "key": write.key}
+        return _settings(await self._api.put(write.effect.endpoint, side, body), side)
 
 
 class CanaryShareProvider:
     """Changes of kind `canary_share`: part `share`, values `{"percent": 0…100}`. See `ports.changes`."""
 
-    def __init__(self, endpoints: Mapping[str, str], *, timeout: timedelta = TIMEOUT) -> None:
-        """Reach targets at these base URLs, by endpoint name."""
-        self._api = ConfigApi(endpoints, timeout=timeout)
+    def __init__(
+        self,
+        endpoints: Mapping[str, str],
+        *,
+        token: Callable[[str], str] = no_token,
+        timeout: timedelta = TIMEOUT,
+    ) -> None:
+        """Reach targets at these base URLs, by endpoint name, with the token that is got for that name."""
+        self._api = ConfigApi(endpoints, token=token, timeout=timeout)
 
     async def read(self, endpoint: str, part: str) -> TargetState:
         """Return which percentage of the traffic the canary gets."""
         _check_share(part)
         return _share(await self._api.get(endpoint))
 
-    async def write(
-        self, endpoint: str, part: str, values: dict[str, Any], *, expected_version: int, key: str
-    ) -> TargetState:
+    async def foresee(self, effect: Effect, state: TargetState) -> dict[str, Any]:
+        """Return the share that the effect sets."""
+        return {**state.values, **effect.values}
+
+    async def write(self, write: Write, progress: Progress) -> TargetState:  # noqa: ARG002  one request, at once done
         """Set which percentage of the traffic the canary gets."""
-        _check_share(part)
-        body = {"expected_version": expected_version, "percent": _percent(values), "key": key}
-        return _share(await self._api.put(endpoint, part, body))
+        _check_share(write.effect.part)
+        body = {"expected_version": write.version, "percent": _percent(write.goal), "key": write.key}
+        return _share(await self._api.put(write.effect.endpoint, write.effect.part, body))
 
 
 def _side(part: str) -> _Side:

@@ -1,0 +1,3 @@
+from holdfast.adapters.github.pipelines import GitHubPipelines
+
+__all__ = ["GitHubPipelines"]

@@ -1,0 +1,3 @@
+from holdfast.adapters.gitlab.pipelines import GitLabPipelines
+
+__all__ = ["GitLabPipelines"]

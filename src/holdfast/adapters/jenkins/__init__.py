@@ -1,0 +1,3 @@
+from holdfast.adapters.jenkins.pipelines import JenkinsPipelines
+
+__all__ = ["JenkinsPipelines"]

@@ -1,0 +1,3 @@
+from holdfast.adapters.pipelines.provider import PipelineProvider
+
+__all__ = ["PipelineProvider"]

@@ -1,0 +1,3 @@
+from holdfast.adapters.alembic.provider import AlembicProvider
+
+__all__ = ["AlembicProvider"]

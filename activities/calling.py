@@ -15,7 +15,7 @@ from temporalio.exceptions import ApplicationError
 
 from activities.failures import as_failures
 from activities.rounds import SOON, Round
-from holdfast.domain.decisions import Choice, Decision, Extension, Handover, Signed
+from holdfast.domain.decisions import ROLLBACK, Choice, Decision, Extension, Handover, RollBack, Signed
 from holdfast.domain.errors import (
     ChatUnavailable,
     DeliveryUncertain,
@@ -78,19 +78,19 @@ class CodeDelivery(BaseModel):
 
     Attributes:
         run_id, execution: of the run that asks.
-        gate: the open gate.
+        gate: the open gate; None for a rollback, which is asked for whether or not one is open.
         person: whose code it is.
-        decision: what it is good for, where it is neither an extension nor a hand-over.
+        decision: what it is good for, where it is no extension, hand-over or rollback.
         reason: put into the JSON to paste.
         until: alone, the new deadline of an extension; with `to`, the end of a hand-over.
-        to: to whom the gate is to be handed over.
+        to: to whom the gate is to be handed over; of a rollback the stage that stays, empty: none.
     """
 
     run_id: str
     execution: str
-    gate: Gate
+    gate: Gate | None = None
     person: Person
-    decision: Choice
+    decision: Choice = Choice.APPROVE
     reason: str = ""
     until: AwareDatetime | None = None
     to: str = ""
@@ -98,12 +98,14 @@ class CodeDelivery(BaseModel):
     def said(self) -> Signed:
         """Return what the person wants to say, not signed yet."""
         common: dict[str, Any] = {
-            "gate": self.gate.id,
+            "gate": self.about,
             "by": self.person.name,
-            "evidence": self.gate.evidence,
+            "evidence": self.gate.evidence if self.gate else "",
             "reason": self.reason,
             "proofs": ("code",),
         }
+        if self.gate is None:
+            return RollBack(to=self.to, **common)
         if self.to:
             return Handover(to=self.to, until=self.until, **common)
         if self.until is not None:
@@ -111,8 +113,15 @@ class CodeDelivery(BaseModel):
         return Decision(decision=self.decision, **common)
 
     @property
+    def about(self) -> str:
+        """What the code is for: the gate's id, or `rollback`."""
+        return self.gate.id if self.gate else ROLLBACK
+
+    @property
     def update(self) -> str:
         """The name of the update that takes it."""
+        if self.gate is None:
+            return "roll_back"
         if self.to:
             return "delegate"
         return "decide" if self.until is None else "extend"
@@ -290,7 +299,7 @@ class CallingActivities:
                     f"{person.name} has no private chat with the bot, so there is nowhere to send a code: set "
                     "telegram_id in people.yaml, and have the person start the bot"
                 )
-            if delivery.gate.mfa:
+            if delivery.gate is not None and delivery.gate.mfa:
                 return await self._ask_for_second_factor(delivery, chat)
             return await self._hand_out(delivery, chat)
 
@@ -298,7 +307,7 @@ class CallingActivities:
         command = _command(delivery)
         await chat.say(
             delivery.person,
-            f"Gate '{delivery.gate.id}' of {delivery.run_id} needs a code of your authenticator app. Send me "
+            f"Gate '{delivery.about}' of {delivery.run_id} needs a code of your authenticator app. Send me "
             "the command below: I ask for the code and go on from there.",
             paste=command,
         )
@@ -309,8 +318,7 @@ class CallingActivities:
 
     async def _hand_out(self, delivery: CodeDelivery, chat: PrivateChannel) -> str:
         now, person = _now(), delivery.person
-        gate = delivery.gate.model_copy(update={"execution": delivery.execution})
-        paste = sealed(self._keyring, delivery.run_id, gate, delivery.said(), now=now)
+        paste = sealed(self._keyring, delivery.run_id, delivery.execution, delivery.said(), now=now)
         await self._audit.append([_code_entry(delivery, now)])  # before: no code without a record
         until = now + CODE_GOOD_FOR
         await chat.say(person, _about_code(delivery, until), paste=paste)
@@ -331,15 +339,15 @@ def _now() -> datetime:
 def _code_entry(delivery: CodeDelivery, now: datetime) -> AuditEntry:
     info = activity.info()
     return AuditEntry(
-        key=f"{delivery.run_id}/{delivery.gate.id}/code/{info.workflow_run_id}/{info.activity_id}",
+        key=f"{delivery.run_id}/{delivery.about}/code/{info.workflow_run_id}/{info.activity_id}",
         at=now,
         kind=AuditKind.CODE,
         run=delivery.run_id,
-        gate=delivery.gate.id,
+        gate=delivery.about,
         person=delivery.person.name,
         channel=_PRIVATE_CHAT,
         text=f"a code for '{delivery.said().action}' was issued to the private chat of {delivery.person.name}",
-        data={"evidence": delivery.gate.evidence, "action": delivery.said().action},
+        data={"evidence": delivery.said().evidence, "action": delivery.said().action},
     )
 
 
@@ -347,7 +355,7 @@ def _about_code(delivery: CodeDelivery, until: datetime) -> str:
     zone = delivery.person.zone
     missing = delivery.update == "decide" and delivery.decision is Choice.REJECT and not delivery.reason
     return (
-        f"Your code to {_verb(delivery)} gate '{delivery.gate.id}' of {delivery.run_id}, good until "
+        f"Your code to {_what(delivery)}, good until "
         f"{until.astimezone(zone):%H:%M} ({zone.key}). Paste all of it as the input of the update "
         f"'{delivery.update}' in "
         "the Temporal UI. Keep it to yourself: whoever has it can answer as you."
@@ -359,9 +367,14 @@ def _short(person: Person) -> str:
     return person.title.partition(" (")[0]
 
 
-def _verb(delivery: CodeDelivery) -> str:
+def _what(delivery: CodeDelivery) -> str:
+    """Name what the code is good for: nobody may paste one thing and mean another."""
+    if delivery.gate is None:
+        stays = f"what {delivery.run_id} did after stage '{delivery.to}'"
+        return f"roll back {stays if delivery.to else f'everything that {delivery.run_id} did'}"
     verbs = {"delegate": f"hand over to {delivery.to}", "extend": "move the deadline of"}
-    return verbs.get(delivery.update, str(delivery.decision))
+    verb = verbs.get(delivery.update, str(delivery.decision))
+    return f"{verb} gate '{delivery.about}' of {delivery.run_id}"
 
 
 def _command(delivery: CodeDelivery) -> str:

@@ -2,15 +2,15 @@
 
 from collections.abc import Mapping
 from datetime import UTC, datetime
-from typing import Any
 
 from pydantic import BaseModel
 from temporalio import activity
 
 from activities.failures import as_failures
-from holdfast.domain.errors import ChangeConflict, UnknownName
-from holdfast.domain.journal import Drift, Effect, EntryStatus, JournalEntry
-from holdfast.ports.changes import ChangeProvider
+from activities.pulse import beating
+from holdfast.domain.errors import ChangeConflict, ChangeFailed, UnknownName
+from holdfast.domain.journal import Drift, Effect, EntryStatus, JournalEntry, TargetState, Write
+from holdfast.ports.changes import ChangeProvider, Progress
 
 # Another writer may bump the target's version between our read and our write; a few rounds settle that.
 _WRITE_ROUNDS = 5
@@ -44,37 +44,42 @@ class ChangeActivities:
 
     @activity.defn
     async def plan_effect(self, effect: Effect) -> JournalEntry:
-        """Read what the effect would replace; nothing is changed."""
+        """Read what the effect would replace, and foresee what it would make; nothing is changed."""
         with as_failures():
-            state = await self._provider(effect).read(effect.endpoint, effect.part)
-        return JournalEntry(
-            effect=effect,
-            before=state.values,
-            after={**state.values, **effect.values},
-            recorded_at=datetime.now(UTC),
-        )
+            async with beating():
+                provider = provider_of(self._providers, effect.kind)
+                state = await provider.read(effect.endpoint, effect.part)
+                after = await provider.foresee(effect, state)
+        return JournalEntry(effect=effect, before=state.values, after=after, recorded_at=datetime.now(UTC))
 
     @activity.defn
     async def apply_effect(self, entry: JournalEntry) -> EntryStatus:
         """Bring the part from `before` to `after`; a repeated call finds it done."""
+        move = Write(effect=entry.effect, source=entry.before, goal=entry.after)
         with as_failures():
-            done = await self._move(entry.effect, source=entry.before, goal=entry.after)
-            if not done:
+            async with beating() as progress:
+                found = await self._move(move, progress)
+            if found is not None:
                 raise ChangeConflict(
-                    f"{entry.effect.title}: somebody else changed {entry.effect.endpoint}/{entry.effect.part} "
-                    "after it was read; nothing was written. Look at its configuration log."
+                    f"{entry.effect.title}: somebody else changed it after it was read; nothing was written. "
+                    f"{_differences(entry, entry.before, found)}"
                 )
         return EntryStatus.APPLIED
 
     @activity.defn
     async def revert_effect(self, entry: JournalEntry) -> RevertReport:
-        """Bring the part back to `before`; leave it alone when it is neither `after` nor `before`."""
+        """Bring the part back to `before` and read it; leave alone what is neither `after` nor `before`."""
+        move = Write(
+            effect=entry.effect, source=entry.after, goal=entry.before, undo=True, attempt=entry.attempts
+        )
         with as_failures():
-            if await self._move(entry.effect, source=entry.after, goal=entry.before, undo=True):
-                return RevertReport(status=EntryStatus.REVERTED)
-            found = await self._provider(entry.effect).read(entry.effect.endpoint, entry.effect.part)
-        drift = _drift(entry, found.values)
-        return RevertReport(status=EntryStatus.DRIFTED, note=f"left alone: {drift.describe()}")
+            async with beating() as progress:
+                found = await self._move(move, progress)
+                if found is None:
+                    await self._verify(entry)
+                    return RevertReport(status=EntryStatus.REVERTED)
+        note = f"left alone: {_differences(entry, entry.before, found)}"
+        return RevertReport(status=EntryStatus.DRIFTED, note=note)
 
     @activity.defn
     async def verify_rollback(self, request: VerifyRequest) -> VerifyReport:
@@ -82,41 +87,62 @@ class ChangeActivities:
         drifts: list[Drift] = []
         for origin in request.origins:
             with as_failures():
-                found = await self._provider(origin.effect).read(origin.effect.endpoint, origin.effect.part)
-            if found.values != origin.before:
-                drifts.append(_drift(origin, found.values))
+                found = await self._read(origin.effect)
+            if found.values != origin.before or found.unsettled:
+                drifts.append(_drift(origin, origin.before, found))
         return VerifyReport(drifts=drifts)
 
-    def _provider(self, effect: Effect) -> ChangeProvider:
-        try:
-            return self._providers[effect.kind]
-        except KeyError:
-            raise UnknownName("change kind", effect.kind, self._providers) from None
+    async def _read(self, effect: Effect) -> TargetState:
+        return await provider_of(self._providers, effect.kind).read(effect.endpoint, effect.part)
 
-    async def _move(
-        self, effect: Effect, *, source: dict[str, Any], goal: dict[str, Any], undo: bool = False
-    ) -> bool:
-        """Write `goal` where `source` is, once; False when a third state is there."""
-        provider = self._provider(effect)
+    async def _move(self, move: Write, progress: Progress) -> TargetState | None:
+        """Write `goal` where `source` is, once; return what is there instead if it is a third state."""
+        effect, state = move.effect, await self._read(move.effect)
         for _ in range(_WRITE_ROUNDS):
-            state = await provider.read(effect.endpoint, effect.part)
-            if state.values == goal:
-                return True
-            if state.values != source:
-                return False
+            if state.values == move.goal and not state.unsettled:
+                return None
+            if not _may_write(move, state):
+                return state
             try:
-                await provider.write(
-                    effect.endpoint,
-                    effect.part,
-                    goal,
-                    expected_version=state.version,
-                    key=f"{effect.key}/undo" if undo else effect.key,
-                )
+                write = move.model_copy(update={"version": state.version})
+                await provider_of(self._providers, effect.kind).write(write, progress)
             except ChangeConflict:
+                state = await self._read(effect)
                 continue
-            return True
-        return False
+            return None
+        return state
+
+    async def _verify(self, entry: JournalEntry) -> None:
+        found = await self._read(entry.effect)
+        if found.values != entry.before or found.unsettled:
+            raise ChangeFailed(
+                f"{entry.effect.title}: it was taken back, and yet it is not as it was. "
+                f"{_differences(entry, entry.before, found)}"
+            )
 
 
-def _drift(entry: JournalEntry, found: dict[str, Any]) -> Drift:
-    return Drift(endpoint=entry.effect.endpoint, part=entry.effect.part, expected=entry.before, found=found)
+def provider_of(providers: Mapping[str, ChangeProvider], kind: str) -> ChangeProvider:
+    """Return the provider of this kind of change; raises UnknownName when there is none."""
+    try:
+        return providers[kind]
+    except KeyError:
+        raise UnknownName("change kind", kind, providers) from None
+
+
+def _may_write(move: Write, state: TargetState) -> bool:
+    """Whether the part is as the move expects it, or only in doubt because of the same effect."""
+    if state.unsettled:
+        ours = state.unsettled == move.effect.key or state.unsettled.startswith(f"{move.effect.key}/undo")
+        return ours and state.values in (move.source, move.goal)
+    return state.values == move.source
+
+
+def _differences(entry: JournalEntry, expected: dict[str, object], found: TargetState) -> str:
+    return _drift(entry, expected, found).describe()
+
+
+def _drift(entry: JournalEntry, expected: dict[str, object], found: TargetState) -> Drift:
+    effect = entry.effect
+    return Drift(
+        endpoint=effect.endpoint, part=effect.part, expected=expected, found=found.values, doubt=found.doubt
+    )

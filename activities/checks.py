@@ -4,28 +4,54 @@ from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from pydantic import BaseModel
+from pydantic import BaseModel, Field
 from temporalio import activity
 
-from holdfast.domain.errors import HoldfastError, UnknownName
-from holdfast.domain.journal import TargetState
+from activities.changes import provider_of
+from activities.pulse import beating
+from holdfast.domain.errors import HoldfastError
+from holdfast.domain.journal import Effect
 from holdfast.ports.changes import ChangeProvider
 from holdfast.ports.metrics import MetricsSource
 from holdfast.runbook.kinds.rollout import Pace, Stage
-from holdfast.runbook.plan import SHARE_KIND
+from holdfast.runbook.plan import SHARE_KIND, STATE_NAMES
 from holdfast.verdict.exposure import Detection, planned
 from holdfast.verdict.query import resolve
 from holdfast.verdict.settings import Scoring
 
+# What a stage without a canary side reaches at once.
+_EVERYBODY = 100
+
 
 class CheckRequest(BaseModel):
-    """The stage to check, at which endpoint, judged by which metrics over which rate window."""
+    """The stage to check, at which endpoint, judged by which metrics over which rate window.
+
+    Attributes:
+        effects: what the stage does besides settings and shares.
+    """
 
     endpoint: str
     stage: Stage
     scoring: Scoring
     window: timedelta
     pace: Pace | None = None
+    effects: list[Effect] = Field(default_factory=list[Effect])
+
+
+class Foreseen(BaseModel):
+    """What one effect would do to one part of a system: its whole state before and after."""
+
+    title: str
+    kind: str
+    endpoint: str
+    part: str
+    before: dict[str, Any]
+    after: dict[str, Any]
+
+    @property
+    def differs(self) -> bool:
+        """Whether anything would change."""
+        return self.before != self.after
 
 
 class CheckReport(BaseModel):
@@ -33,9 +59,10 @@ class CheckReport(BaseModel):
 
     Attributes:
         problems: what stands in the way, in words; empty when the stage may go on.
-        in_place: whether everybody already has the stage's settings.
-        before: the settings that the stage would replace.
-        whole: everything that is set at the target now.
+        in_place: whether everybody already has what the stage changes.
+        before: what the stage would replace, setting by setting.
+        whole: everything that is set at the target now, and the states of the other systems that are changed.
+        foreseen: what each effect would do besides settings and shares, tried out where that can be done.
         exposure: the worst that the stage can do to customers, in words; empty where the file has no `traffic`
             or nothing is known of it.
     """
@@ -45,6 +72,7 @@ class CheckReport(BaseModel):
     before: dict[str, Any] = {}
     whole: dict[str, Any] = {}
     exposure: str = ""
+    foreseen: list[Foreseen] = Field(default_factory=list[Foreseen])
 
 
 class CheckActivities:
@@ -57,24 +85,75 @@ class CheckActivities:
 
     @activity.defn
     async def check_stage(self, request: CheckRequest) -> CheckReport:
-        """Check that the target answers, carries no other canary, knows the settings, and is measured."""
+        """Check that the systems answer, carry no other canary, can make the changes, and are measured."""
+        if not activity.in_activity():  # a person at a terminal wants to know the same
+            return await self._check(request)
+        async with beating():
+            return await self._check(request)
+
+    async def _check(self, request: CheckRequest) -> CheckReport:
+        wanted = request.stage.settings
         try:
-            stable, canary, share = await self._read(request)
+            stable, doubts = await self._canary_problems(request)
         except HoldfastError as error:
             return CheckReport(problems=[str(error)])
-        wanted = request.stage.change.set
-        before = {name: stable.values.get(name) for name in wanted}
+        foreseen, refusals = await self._foreseen(request.effects)
+        settings = {name: stable.get(name) for name in wanted}
+        others = {_line(one): one.before.get(_state_of(one), "") for one in foreseen if one.part != "canary"}
         return CheckReport(
             problems=[
                 *_unknown_settings(wanted, stable),
-                *_another_canary(stable, canary, share),
+                *doubts,
+                *refusals,
                 *await self._unmeasured(request),
             ],
-            in_place=before == wanted,
-            before=before,
-            whole=stable.values,
+            in_place=settings == wanted and not refusals and not any(one.differs for one in foreseen),
+            before=settings | others,
+            whole=stable | others,
             exposure=await self._exposure(request),
+            foreseen=foreseen,
         )
+
+    async def _canary_problems(self, request: CheckRequest) -> tuple[dict[str, Any], list[str]]:
+        """Return everybody's settings, and what another canary has left there."""
+        if not request.stage.has_canary:
+            return {}, []
+        share = await self._provider(SHARE_KIND).read(request.endpoint, "share")
+        taken = share.values.get("percent")
+        problems = [f"a canary is out already: its share is {taken} %"] if taken else []
+        if not request.stage.settings:
+            return {}, problems
+        settings = self._provider("http_config")
+        stable = await settings.read(request.endpoint, "stable")
+        canary = await settings.read(request.endpoint, "canary")
+        return stable.values, [*problems, *_differing(stable.values, canary.values)]
+
+    async def _foreseen(self, effects: list[Effect]) -> tuple[list[Foreseen], list[str]]:
+        """Return what each effect would do, and why some cannot be done."""
+        foreseen: list[Foreseen] = []
+        refusals: list[str] = []
+        for effect in effects:
+            try:
+                provider = self._provider(effect.kind)
+                state = await provider.read(effect.endpoint, effect.part)
+                if state.unsettled:
+                    refusals.append(f"{effect.title}: {state.doubt}, so nobody knows what is there")
+                    continue
+                after = await provider.foresee(effect, state)
+            except HoldfastError as error:
+                refusals.append(f"{effect.title}: {error}")
+                continue
+            foreseen.append(
+                Foreseen(
+                    title=effect.title,
+                    kind=effect.kind,
+                    endpoint=effect.endpoint,
+                    part=effect.part,
+                    before=state.values,
+                    after=after,
+                )
+            )
+        return foreseen, refusals
 
     async def _exposure(self, request: CheckRequest) -> str:
         """Say how many bad user-minutes the stage can cause; a request counts as one user."""
@@ -90,18 +169,13 @@ class CheckActivities:
             return ""
         users_per_minute = round(60 * requests_per_second, 1)
         return planned(
-            request.stage.shares_percent, users_per_minute, pace_detection(request.scoring, pace)
+            request.stage.shares_percent or (_EVERYBODY,),
+            users_per_minute,
+            pace_detection(request.scoring, pace),
         ).briefly
 
-    async def _read(self, request: CheckRequest) -> tuple[TargetState, TargetState, TargetState]:
-        kind = request.stage.change.kind
-        for name in (kind, SHARE_KIND):
-            if name not in self._providers:
-                raise UnknownName("change kind", name, self._providers)
-        settings, shares = self._providers[kind], self._providers[SHARE_KIND]
-        stable = await settings.read(request.endpoint, "stable")
-        canary = await settings.read(request.endpoint, "canary")
-        return stable, canary, await shares.read(request.endpoint, "share")
+    def _provider(self, kind: str) -> ChangeProvider:
+        return provider_of(self._providers, kind)
 
     async def _unmeasured(self, request: CheckRequest) -> list[str]:
         """Name each metric that has no data for stable: without it nobody could judge the canary."""
@@ -130,18 +204,20 @@ def pace_detection(scoring: Scoring, pace: Pace) -> Detection:
     )
 
 
-def _unknown_settings(wanted: dict[str, Any], stable: TargetState) -> list[str]:
-    known = ", ".join(sorted(stable.values))
-    return [
-        f"the target has no setting '{name}'; it has {known}" for name in wanted if name not in stable.values
-    ]
+def _unknown_settings(wanted: dict[str, Any], stable: dict[str, Any]) -> list[str]:
+    known = ", ".join(sorted(stable))
+    return [f"the target has no setting '{name}'; it has {known}" for name in wanted if name not in stable]
 
 
-def _another_canary(stable: TargetState, canary: TargetState, share: TargetState) -> list[str]:
-    problems: list[str] = []
-    if share.values.get("percent"):
-        problems.append(f"a canary is out already: its share is {share.values['percent']} %")
-    differing = [k for k in stable.values if stable.values[k] != canary.values.get(k)]
-    if differing:
-        problems.append(f"canary and stable differ before the change, in {', '.join(differing)}")
-    return problems
+def _differing(stable: dict[str, Any], canary: dict[str, Any]) -> list[str]:
+    names = [name for name in stable if stable[name] != canary.get(name)]
+    return [f"canary and stable differ before the change, in {', '.join(names)}"] if names else []
+
+
+def _line(one: Foreseen) -> str:
+    """Name the state of a system as `runbook.plan.wanted` does, e.g. `shop-ci version`."""
+    return f"{one.endpoint} {_state_of(one)}"
+
+
+def _state_of(one: Foreseen) -> str:
+    return STATE_NAMES.get(one.kind, "version")

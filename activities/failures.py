@@ -6,7 +6,7 @@ from datetime import timedelta
 
 from temporalio.exceptions import ApplicationError
 
-from holdfast.domain.errors import ChatUnavailable, HoldfastError, Unavailable
+from holdfast.domain.errors import HoldfastError, Unavailable
 
 
 @contextmanager
@@ -14,7 +14,7 @@ def as_failures() -> Generator[None]:
     """Turn Holdfast's errors into `ApplicationError`s: `Unavailable` is retried, everything else is final."""
     try:
         yield
-    except ChatUnavailable as error:
+    except Unavailable as error:
         wait = error.retry_after_seconds
         raise ApplicationError(
             str(error),
@@ -22,5 +22,4 @@ def as_failures() -> Generator[None]:
             next_retry_delay=None if wait is None else timedelta(seconds=wait),
         ) from None
     except HoldfastError as error:
-        retried = isinstance(error, Unavailable)
-        raise ApplicationError(str(error), type=type(error).__name__, non_retryable=not retried) from None
+        raise ApplicationError(str(error), type=type(error).__name__, non_retryable=True) from None

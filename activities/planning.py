@@ -42,7 +42,7 @@ def make_plan(library: RunbookLibrary, request: PlanRequest) -> Plan:
     """
     loaded = library.rollout(request.runbook)
     people = library.people()
-    review(loaded.spec, people, source=loaded.source)
+    review(loaded.spec, people, systems=library.systems(), source=loaded.source)
     if people.named(request.requested_by) is None:
         raise UnknownName("person", request.requested_by, (p.name for p in people.people))
     starters = people.holding(loaded.spec.starters)

@@ -1,20 +1,22 @@
 """What a gate needs from outside of its run: the server's own record, the audit log, standing delegations."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import datetime
-from typing import Any
+from typing import Any, Final
 
 from pydantic import BaseModel, Field
 from temporalio import activity
 
 from activities.failures import as_failures
-from holdfast.domain.decisions import Answer, Signed, parse_decision
+from holdfast.domain.decisions import Answer, Decision, RollBack, Signed, parse
 from holdfast.domain.errors import DecisionRefused, InvalidInput
 from holdfast.domain.gates import Delegation
 from holdfast.domain.proofs import Keyring
 from holdfast.ports.audit import AuditEntry, AuditLog
 from holdfast.ports.delegations import StandingDelegations
 from holdfast.ports.history import RunHistory
+
+_SIGNALS: Final[Mapping[str, type[Signed]]] = {"decide": Decision, "roll_back": RollBack}
 
 
 class Asked(BaseModel):
@@ -37,11 +39,12 @@ class AuditBatch(BaseModel):
 
 
 class Signalled(BaseModel):
-    """A decision that came as a signal, as it was sent."""
+    """What came as a signal, as it was sent: a decision, or what the name of the signal says."""
 
     run: str
     execution: str
     message: Any = None
+    signal: str = "decide"
 
 
 class SignalProof(BaseModel):
@@ -112,7 +115,7 @@ class SigningActivities:
         As an activity, so that its result stands in the history: a new key must not change what was decided.
         """
         try:
-            said = parse_decision(signalled.message)
+            said: Signed = parse(_SIGNALS[signalled.signal], signalled.message)
             return SignalProof(principal=await self._principal(said, signalled))
         except DecisionRefused as refusal:
             return SignalProof(answer=refusal.answer, text=str(refusal))
@@ -121,7 +124,7 @@ class SigningActivities:
         """Check the code and return who the server says has sent the signal."""
         run, execution = signalled.run, signalled.execution
         with as_failures():
-            stamp = await self._history.stamp(run, execution, signal="decide", code=said.code)
+            stamp = await self._history.stamp(run, execution, signal=signalled.signal, code=said.code)
             reset_at = None if said.gate else await self._history.reset_at(run, execution)
         # A button knows its gate's token only, which is the same in the copy of a run that a reset makes.
         if stamp is None or reset_at is not None:

@@ -9,14 +9,16 @@ from typing import Any
 
 from holdfast.domain.errors import (
     ChangeConflict,
+    ChangeFailed,
     ChatUnavailable,
     InvalidInput,
     MetricsUnavailable,
     Unavailable,
     UnknownName,
 )
-from holdfast.domain.journal import TargetState
+from holdfast.domain.journal import Effect, TargetState, Write
 from holdfast.domain.view import MessageRef, RunView
+from holdfast.ports.changes import Progress
 from holdfast.ports.metrics import Labelled, LabelledSeries
 from holdfast.ports.verdicts import KeptVerdict, ReleaseLabel
 from holdfast.verdict.scores import Judged
@@ -37,6 +39,7 @@ class Target:
         self.down = False
         self.lose_answers = 0  # the write happens, the answer never arrives
         self.shares_seen: list[int] = []
+        self.stuck: set[str] = set()  # parts that cannot be undone
 
     def write(self, part: str, values: dict[str, Any], key: str) -> None:
         self.parts[part] = dict(values)
@@ -61,23 +64,73 @@ class Targets:
             raise UnknownName("part", part, target.parts)
         return TargetState(version=target.version, values=dict(target.parts[part]))
 
-    async def write(
-        self, endpoint: str, part: str, values: dict[str, Any], *, expected_version: int, key: str
-    ) -> TargetState:
+    async def foresee(self, effect: Effect, state: TargetState) -> dict[str, Any]:
+        return {**state.values, **effect.values}
+
+    async def write(self, write: Write, progress: Progress) -> TargetState:
+        endpoint, part = write.effect.endpoint, write.effect.part
         target = self._up(endpoint)
-        if expected_version != target.version:
+        if write.version != target.version:
             raise ChangeConflict(f"{endpoint} is at version {target.version}")
-        target.write(part, values, key)
+        if write.undo and part in target.stuck:
+            raise ChangeFailed(f"{endpoint} does not take {part} back")
+        target.write(part, write.goal, write.key)
         if target.lose_answers:
             target.lose_answers -= 1
             raise Unavailable(f"{endpoint} did not answer")
-        return TargetState(version=target.version, values=values)
+        return TargetState(version=target.version, values=write.goal)
 
     def _up(self, endpoint: str) -> Target:
         target = self.targets[endpoint]
         if target.down:
             raise Unavailable(f"{endpoint} does not answer")
         return target
+
+
+class Systems:
+    """A `ChangeProvider` for systems that take their time: pipelines, databases, commands, each by its name.
+
+    What is in `holds_up` does not come to an end until it is taken out; what is in `failing` begins and fails.
+    """
+
+    def __init__(self) -> None:
+        self.states: dict[tuple[str, str], dict[str, Any]] = {}
+        self.begun: defaultdict[str, list[str]] = defaultdict(list)  # keys by system
+        self.stopped: defaultdict[str, list[str]] = defaultdict(list)
+        self.failing: set[str] = set()
+        self.holds_up: set[str] = set()
+        self.unsettled: dict[tuple[str, str], str] = {}
+
+    async def read(self, endpoint: str, part: str) -> TargetState:
+        at = (endpoint, part)
+        key = self.unsettled.get(at, "")
+        return TargetState(
+            values=self._state(at), unsettled=key, doubt=f"{key} has not ended well" if key else ""
+        )
+
+    async def foresee(self, effect: Effect, state: TargetState) -> dict[str, Any]:
+        return {**state.values, **(effect.values or {"state": "on"})}
+
+    async def write(self, write: Write, progress: Progress) -> TargetState:
+        at, endpoint = (write.effect.endpoint, write.effect.part), write.effect.endpoint
+        self.begun[endpoint].append(write.key)
+        self.unsettled[at] = write.key
+        try:
+            while endpoint in self.holds_up:
+                progress.keep({"run": write.key})
+                await asyncio.sleep(0.05)
+        except asyncio.CancelledError:
+            if progress.called_off:
+                self.stopped[endpoint].append(write.key)
+            raise
+        if endpoint in self.failing:
+            raise ChangeFailed(f"{endpoint}: job 17 failed")
+        del self.unsettled[at]
+        self.states[at] = dict(write.goal)
+        return TargetState(values=dict(write.goal))
+
+    def _state(self, at: tuple[str, str]) -> dict[str, Any]:
+        return dict(self.states.get(at, {"version": "1.4.2"} if at[1] != "all" else {"state": "off"}))
 
 
 class Metrics:

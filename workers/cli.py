@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import structlog
 from pydantic import ValidationError
 
+from holdfast.adapters.masking.logs import install as mask_logs
 from holdfast.apps.cli.app import main as run_command
 from holdfast.apps.cli.deps import CliDeps
 from holdfast.apps.cli.records import RecordDeps
@@ -22,8 +23,10 @@ from holdfast.ports.runs import RunControl
 from holdfast.ports.verdicts import VerdictLog
 from workers import wiring
 from workers.judging import verdict_commands
+from workers.planning import plan_command
 from workers.secrets import keyring
 from workers.settings import Settings
+from workers.systems import MASK
 
 if TYPE_CHECKING:
     from holdfast.adapters.sql_store import SqlStore
@@ -67,6 +70,7 @@ def _dependencies() -> CliDeps:
             settings, run_control=lambda: _run_control(settings), log=lambda: _verdicts(settings)
         ),
         default_pace=settings.default_pace,
+        plan=plan_command(settings),
     )
 
 
@@ -78,7 +82,8 @@ def _settings() -> Settings:
             f"HOLDFAST_{'.'.join(map(str, e['loc'])).upper()}: {e['msg']}" for e in error.errors()
         )
         sys.stderr.write(f"the settings are wrong: {problems}\n")
-        raise SystemExit(2) from None
+        # A pipeline takes 2 of this one command for a rollout that goes on.
+        raise SystemExit(3 if sys.argv[1:2] == ["gate-check"] else 2) from None
 
 
 @asynccontextmanager
@@ -146,6 +151,7 @@ def _configure_logs() -> None:
         ],
         logger_factory=structlog.PrintLoggerFactory(sys.stderr),
     )
+    mask_logs(MASK)
 
 
 if __name__ == "__main__":

@@ -10,16 +10,20 @@ from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner, SandboxR
 from activities.calling import CallingActivities
 from activities.changes import ChangeActivities
 from activities.checks import CheckActivities
+from activities.holding import HoldActivities
 from activities.planning import PlanActivities
+from activities.recalling import RecallActivities
 from activities.signing import RecordActivities, SigningActivities
 from activities.telling import TellingActivities
 from activities.watching import WatchActivities
+from holdfast.adapters.temporal.history import TemporalHistory
+from holdfast.adapters.temporal.holds import TemporalHolds
 from holdfast.ports.changes import ChangeProvider
 from holdfast.ports.chat import Chat
 from holdfast.ports.metrics import MetricsSource
 from holdfast.ports.verdicts import VerdictLog
 from holdfast.runbook.library import RunbookLibrary
-from workers.registry import WORKFLOWS, workflow_parts
+from workers.registry import HELPERS, WORKFLOWS, workflow_parts
 from workflows.options import CHAT_QUEUE, RECORD_QUEUE, RUNBOOK_QUEUE, WATCH_QUEUE
 
 # A killed worker's runs wait this long for it before another one takes them.
@@ -48,12 +52,13 @@ def run_workers(
     `verdicts` gives the log of verdicts as soon as the database is open.
     """
     changes = ChangeActivities(providers)
+    holding = HoldActivities(TemporalHolds(client, task_queue=RUNBOOK_QUEUE))
     watching = WatchActivities(metrics, log=verdicts)
     return [
         Worker(
             client,
             task_queue=RUNBOOK_QUEUE,
-            workflows=list(WORKFLOWS.values()),
+            workflows=[*WORKFLOWS.values(), *HELPERS],
             activities=[
                 PlanActivities(library).load_plan,
                 CheckActivities(providers, metrics).check_stage,
@@ -61,10 +66,16 @@ def run_workers(
                 changes.apply_effect,
                 changes.revert_effect,
                 changes.verify_rollback,
+                RecallActivities(TemporalHistory(client)).recall_run,
+                holding.claim_systems,
+                holding.release_systems,
                 signing.check_signalled,
                 signing.before_acting,
             ],
             workflow_runner=RUNNER,
+            # A change that is called off learns it with its next heartbeat.
+            max_heartbeat_throttle_interval=HEARTBEAT_THROTTLE,
+            default_heartbeat_throttle_interval=HEARTBEAT_THROTTLE,
             sticky_queue_schedule_to_start_timeout=STICKY_TIMEOUT,
             graceful_shutdown_timeout=GRACE,
         ),

@@ -12,8 +12,10 @@ from workflows import options
 with workflow.unsafe.imports_passed_through():
     from activities.checks import CheckActivities, CheckReport, CheckRequest
     from activities.planning import PlanActivities, PlanRequest
+    from activities.recalling import RecallActivities, Recalled, RecallRequest
     from activities.watching import BaselineRequest, WatchActivities, WatchRequest, WatchResult
     from holdfast.ports.runs import RolloutRequest
+    from holdfast.runbook import plan as planned
     from holdfast.runbook.kinds.rollout import Stage
     from holdfast.runbook.plan import Plan
     from holdfast.verdict.observation import Baseline
@@ -51,6 +53,11 @@ async def load_plan(start: RolloutRequest) -> Plan:
     return await call(PlanActivities.load_plan, request, returns=Plan, summary=f"read {start.runbook}")
 
 
+async def recall(request: RecallRequest) -> Recalled:
+    """Read what an ended run did."""
+    return await call(RecallActivities.recall_run, request, returns=Recalled, summary=f"recall {request.run}")
+
+
 async def check_stage(plan: Plan, stage: Stage) -> CheckReport:
     """Look whether the target and the metrics are as the stage expects them."""
     request = CheckRequest(
@@ -59,9 +66,15 @@ async def check_stage(plan: Plan, stage: Stage) -> CheckReport:
         scoring=plan.scoring,
         window=plan.pace.interval,
         pace=plan.pace,
+        effects=planned.system_effects(workflow.info().workflow_id, plan.spec, stage),
     )
     return await call(
-        CheckActivities.check_stage, request, returns=CheckReport, summary=f"check before {stage.name}"
+        CheckActivities.check_stage,
+        request,
+        returns=CheckReport,
+        start_to_close_timeout=options.DRY_RUN if request.effects else options.ATTEMPT,
+        heartbeat_timeout=options.HEARTBEAT,
+        summary=f"check before {stage.name}",
     )
 
 
@@ -89,7 +102,7 @@ async def watch_share(
         runbook=plan.spec.name,
         stage=stage.name,
         share_percent=share,
-        scoring=plan.scoring,
+        scoring=plan.scoring if stage.has_canary else plan.scoring.of_everybody(),
         pace=plan.pace,
         baseline=baseline,
         until_rollback=until_rollback,

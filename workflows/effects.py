@@ -1,4 +1,4 @@
-"""Does and undoes effects: the journal entry comes first, and what has begun is finished even if cancelled."""
+"""Makes effects: the journal entry comes first; what has begun has ended before a cancellation goes through."""
 
 import asyncio
 from collections.abc import Awaitable
@@ -6,15 +6,20 @@ from datetime import timedelta
 from typing import TypeVar
 
 from temporalio import workflow
+from temporalio.workflow import ActivityCancellationType
 
+from workflows import options
 from workflows.board import Board
 from workflows.calls import call
 
 with workflow.unsafe.imports_passed_through():
-    from activities.changes import ChangeActivities, RevertReport, VerifyReport, VerifyRequest
-    from holdfast.domain.journal import Effect, EntryStatus, JournalEntry, origins, to_undo
+    from activities.changes import ChangeActivities
+    from holdfast.domain.journal import Effect, EntryStatus, JournalEntry
+    from holdfast.runbook.plan import SHARE_KIND
 
 T = TypeVar("T")
+# One request each: finished sooner than it could be stopped.
+_AT_ONCE = ("http_config", SHARE_KIND)
 
 
 async def even_if_cancelled(work: Awaitable[T]) -> T:
@@ -40,51 +45,33 @@ async def apply(board: Board, effect: Effect, *, give_up_after: timedelta) -> No
     Raises:
         ActivityError: the target refused it, somebody else changed the target, or it did not answer in time.
     """
+    limit = effect.give_up_after or give_up_after
     entry = await call(
         ChangeActivities.plan_effect,
         effect,
         returns=JournalEntry,
-        schedule_to_close_timeout=give_up_after,
+        start_to_close_timeout=limit,
+        schedule_to_close_timeout=limit,
+        heartbeat_timeout=options.HEARTBEAT,
         summary=f"read: {effect.title}",
     )
     if not entry.differs:
         return
     board.view.journal.append(entry)
-    await even_if_cancelled(_write(entry, give_up_after))
+    writing = _write(entry, limit)
+    await (even_if_cancelled(writing) if effect.kind in _AT_ONCE else writing)
     board.show(say=effect.title, quietly=True)
 
 
-async def _write(entry: JournalEntry, give_up_after: timedelta) -> None:
+async def _write(entry: JournalEntry, limit: timedelta) -> None:
     entry.status = await call(
         ChangeActivities.apply_effect,
         entry,
         returns=EntryStatus,
-        schedule_to_close_timeout=give_up_after,
+        start_to_close_timeout=limit,
+        schedule_to_close_timeout=limit,
+        heartbeat_timeout=options.HEARTBEAT,
+        # What takes long is stopped at its system before it is taken back.
+        cancellation_type=ActivityCancellationType.WAIT_CANCELLATION_COMPLETED,
         summary=entry.effect.title,
     )
-
-
-async def undo(board: Board, stage: str) -> list[str]:
-    """Walk a stage's journal backwards, then read the target to prove it; return what is not as it was.
-
-    A target that does not answer is tried until it does: a half undone change helps nobody.
-    """
-    for entry in to_undo(board.view.journal, stage):
-        report = await call(
-            ChangeActivities.revert_effect,
-            entry,
-            returns=RevertReport,
-            summary=f"undo: {entry.effect.title}",
-        )
-        entry.status, entry.note = report.status, report.note
-        board.show(say=f"undo {entry.effect.title}: {report.status} {report.note}".rstrip(), quietly=True)
-    touched = origins(board.view.journal, stage)
-    if not touched:
-        return []
-    proof = await call(
-        ChangeActivities.verify_rollback,
-        VerifyRequest(origins=touched),
-        returns=VerifyReport,
-        summary=f"verify that {stage} is undone",
-    )
-    return [drift.describe() for drift in proof.drifts]

@@ -18,16 +18,19 @@ with workflow.unsafe.imports_passed_through():
     from activities.signing import Signalled, SignalProof, SigningActivities
     from holdfast.domain import decisions, gates, standing
     from holdfast.domain.decisions import (
+        ROLLBACK,
         Answer,
         CodeRequest,
         Decision,
         DecisionReply,
         Extension,
         Handover,
+        RollBack,
         Signed,
     )
     from holdfast.domain.errors import DecisionRefused
     from holdfast.domain.gates import Gate, GateState
+    from holdfast.domain.undoing import check_roll_back
     from holdfast.ports.audit import AuditKind
 
 # The newest replies are kept so that a repeated delivery of a decision gets its first answer again.
@@ -57,6 +60,26 @@ class Hearing:
     def decide(self, message: Any) -> DecisionReply:
         """Record a decision that `validate` has let through."""
         return self._record(decisions.parse_decision(message))
+
+    def answered(self, said: Signed, reply: DecisionReply) -> DecisionReply:
+        """Keep the reply, so that a repeated delivery gets it again, and put a rollback on record."""
+        if said.id:
+            self.replies = dict([*self.replies.items(), (said.id, reply)][-_REPLIES_KEPT:])
+        if isinstance(said, RollBack):
+            self._keeper.ledger.note_rollback(said, reply.text)
+        return reply
+
+    async def refused_signal(self, message: Any, model: type[Signed]) -> str:
+        """Return why a signalled message does not count; empty when it does."""
+        try:
+            said = decisions.parse(model, message)
+            if not (said.id and said.id in self.replies):
+                await self._proven(message, signal="roll_back")
+                self._check_standing(said)
+        except DecisionRefused as refusal:
+            self._keep_refusal(message, refusal)
+            return f"a signalled {model.__name__.lower()} did not count: {refusal}"
+        return ""
 
     async def decide_signalled(self, message: Any) -> str:
         """Record a signalled decision, or return why it did not count: a signal's sender gets no answer."""
@@ -118,19 +141,27 @@ class Hearing:
             retry_policy=options.CHAT,
             summary=f"code for {delivery.person.name}",
         )
-        return DecisionReply(answer=Answer.ACCEPTED, gate=delivery.gate.id, text=text)
+        gate = delivery.gate.id if delivery.gate else ROLLBACK
+        return DecisionReply(answer=Answer.ACCEPTED, gate=gate, text=text)
 
     def _check(self, said: Signed) -> None:
         if said.id and said.id in self.replies:
             return
-        run, context = workflow.info(), self._context()
-        if isinstance(said, Decision):
+        run = workflow.info()
+        self._check_standing(said)
+        guard().check(said, run=run.workflow_id, execution=run.run_id, now=workflow.now())
+
+    def _check_standing(self, said: Signed) -> None:
+        """Check that this person may say this at this moment."""
+        context = self._context()
+        if isinstance(said, RollBack):
+            check_roll_back(said, self._keeper.board.view)
+        elif isinstance(said, Decision):
             standing.check(said, self._keeper.gate, **context)
         elif isinstance(said, Extension):
             standing.check_extension(said, self._keeper.gate, **context)
         elif isinstance(said, Handover):
             standing.check_handover(said, self._keeper.gate, **context)
-        guard().check(said, run=run.workflow_id, execution=run.run_id, now=workflow.now())
 
     def _context(self) -> dict[str, Any]:
         """Return what the rules have to know besides the message and the gate."""
@@ -148,8 +179,7 @@ class Hearing:
         gate = self._open_gate()
         counted = standing.counted(said, gate, self._keeper.people, workflow.now())
         reply = gates.record(counted, gate, now=workflow.now())
-        if said.id:
-            self.replies = dict([*self.replies.items(), (said.id, reply)][-_REPLIES_KEPT:])
+        self.answered(said, reply)
         self._keeper.ledger.note(AuditKind.DECISION, gate, gates.who_said(gate.decisions[-1]), said=counted)
         if gate.state is not GateState.OPEN:
             self._keeper.closed(gate)
@@ -162,6 +192,8 @@ class Hearing:
 
     def _code_delivery(self, message: Any) -> CodeDelivery:
         wanted = decisions.parse(CodeRequest, message)
+        if wanted.gate == ROLLBACK:
+            return self._rollback_code(wanted)
         gate = self._keeper.gate
         if gate is None or wanted.gate not in {"", gate.id}:
             raise DecisionRefused(Answer.NOT_THE_OPEN_GATE, "That gate is not open; nothing is asked.")
@@ -183,12 +215,25 @@ class Hearing:
             to=wanted.to,
         )
 
-    async def _proven(self, message: Any) -> SignalProof:
+    def _rollback_code(self, wanted: CodeRequest) -> CodeDelivery:
+        view = self._keeper.board.view
+        check_roll_back(RollBack(by=wanted.by, to=wanted.to), view)
+        info = workflow.info()
+        return CodeDelivery(
+            run_id=info.workflow_id,
+            execution=info.run_id,
+            gate=None,
+            person=next(person for person in self._keeper.people.people if person.name == wanted.by),
+            reason=wanted.reason,
+            to=wanted.to,
+        )
+
+    async def _proven(self, message: Any, *, signal: str = "decide") -> SignalProof:
         """Return what is known of the sender of a signal; refuse it when its code is not good."""
         info = workflow.info()
         proof = await workflow.execute_local_activity_method(
             SigningActivities.check_signalled,
-            Signalled(run=info.workflow_id, execution=info.run_id, message=message),
+            Signalled(run=info.workflow_id, execution=info.run_id, message=message, signal=signal),
             start_to_close_timeout=options.ATTEMPT,
             retry_policy=options.STEADY,
         )

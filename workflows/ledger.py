@@ -11,7 +11,7 @@ from workflows.calls import call, reason
 
 with workflow.unsafe.imports_passed_through():
     from activities.signing import AuditBatch, RecordActivities
-    from holdfast.domain.decisions import Decision, Signed
+    from holdfast.domain.decisions import Decision, RollBack, Signed
     from holdfast.domain.errors import DecisionRefused
     from holdfast.domain.gates import Gate
     from holdfast.ports.audit import AuditEntry, AuditKind
@@ -42,6 +42,25 @@ class Ledger:
                 channel=said.channel if said else "",
                 text=text,
                 data=_data(gate, said),
+            )
+        )
+
+    def note_rollback(self, request: RollBack, text: str) -> None:
+        """Keep who asked for a rollback, for the next writing."""
+        if not self.on:
+            return
+        run = workflow.info().workflow_id
+        self._entries.append(
+            AuditEntry(
+                key=f"{run}/rollback/{workflow.uuid4().hex[:12]}",
+                at=workflow.now(),
+                kind=AuditKind.ROLLBACK,
+                run=run,
+                gate=request.gate,
+                person=request.by,
+                channel=request.channel,
+                text=f"{request.by}: {text}",
+                data={"to": request.to, "reason": request.reason, "proofs": list(request.proofs)},
             )
         )
 

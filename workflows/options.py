@@ -12,6 +12,8 @@ RUNBOOK_QUEUE: Final = "holdfast-runbooks"
 
 # One attempt of a call to a target, a file or a metrics backend; a hung one is found after this long.
 ATTEMPT: Final = timedelta(seconds=30)
+# One attempt of the checks of a stage that tries its changes out on copies.
+DRY_RUN: Final = timedelta(minutes=10)
 # Somebody who died while watching is missed after this long.
 HEARTBEAT: Final = timedelta(seconds=10)
 # A guard watches for as long as a person thinks: no bound that anybody would reach.

@@ -1,6 +1,7 @@
 """What a rollout asks people, and what follows from each answer: the texts of its gates."""
 
 import json
+from datetime import timedelta
 from typing import Any
 
 from temporalio import workflow
@@ -8,16 +9,23 @@ from temporalio import workflow
 from workflows.gate import GateKeeper
 
 with workflow.unsafe.imports_passed_through():
-    from activities.checks import CheckReport
+    from activities.checks import CheckReport, Foreseen
     from activities.watching import WatchResult
     from holdfast.domain.evidence import Evidence
     from holdfast.domain.gates import Gate, Question
     from holdfast.domain.ids import digest_of
-    from holdfast.domain.signoff import Lapse, SignOff
+    from holdfast.domain.journal import Effect, EntryStatus, JournalEntry
+    from holdfast.domain.signoff import Lapse, Reminders, SignOff
+    from holdfast.domain.view import StageView
+    from holdfast.ports.runs import UndoRequest
+    from holdfast.runbook import plan as planned
     from holdfast.runbook.kinds.rollout import Stage
     from holdfast.runbook.plan import Plan, describe_change
     from holdfast.verdict.observation import Outcome, Verdict
     from holdfast.verdict.view import to_view
+
+# A person who sleeps is rung again after the first of these, then each time after the second.
+_RING_AGAIN = (timedelta(minutes=5), timedelta(minutes=15))
 
 
 def ask_for_sign_off(
@@ -41,15 +49,14 @@ def ask_for_sign_off(
         exposure: the worst that the stage can do to customers, in words.
         again: what changed since it was asked before.
     """
-    shares = " % → ".join(map(str, stage.shares_percent))
     return gates.open(
         gate_id,
         stage.gate,
         Question(
             title=f"stage {number}, {stage.title}",
-            question=f"{stage.why} Set {describe_change(stage)} (now {_settings(evidence.replaced)})?"
+            question=f"{stage.why} {_asked_for(stage)} (now {_settings(evidence.replaced)})?"
             + (f" At worst, until it is undone or you are asked: {exposure}." if exposure else ""),
-            if_approved=f"The system is checked again, then the canary gets {shares} % of the traffic.",
+            if_approved=f"The system is checked again, then {_way(stage)}.",
             if_rejected="The run stops here; stages promoted before stay.",
             if_nothing=if_nothing(stage.gate, "nothing changes", rejected="the run stops here"),
         ),
@@ -76,7 +83,7 @@ def ask_about_problems(gates: GateKeeper, gate_id: str, stage: Stage, report: Ch
             plan={"stage": stage.name},
             risk={"problems": report.problems},
             target=report.whole or report.before,
-            wanted=dict(stage.change.set),
+            wanted=planned.wanted(stage),
             taken_at=workflow.now(),
         ),
     )
@@ -106,7 +113,7 @@ def ask_about_verdict(
         Evidence(
             plan={"stage": stage.name, "share_percent": share},
             risk=_limits(plan) | _risk(result.verdict),
-            wanted=dict(stage.change.set),
+            wanted=planned.wanted(stage),
             taken_at=workflow.now(),
         ),
     )
@@ -131,7 +138,104 @@ def ask_about_blindness(gates: GateKeeper, gate_id: str, stage: Stage, share: in
         Evidence(
             plan={"stage": stage.name, "share_percent": share},
             risk={"why": why},
-            wanted=dict(stage.change.set),
+            wanted=planned.wanted(stage),
+            taken_at=workflow.now(),
+        ),
+    )
+
+
+def ask_about_no_return(
+    gates: GateKeeper,
+    gate_id: str,
+    stage: Stage,
+    effect: Effect,
+    policy: SignOff,
+    *,
+    foreseen: list[Foreseen],
+    everybodys: bool,
+) -> Gate:
+    """Ask before an effect that cannot be undone; `everybodys`: everybody has the rest of the stage."""
+    here = next((one for one in foreseen if one.title == effect.title), None)
+    rejected = (
+        "the stage stays without this step, and the run ends" if everybodys else "the stage is rolled back"
+    )
+    return gates.open(
+        gate_id,
+        policy,
+        Question(
+            title=f"{stage.title}: point of no return",
+            question=f"{effect.title}: once this is done, no rollback takes it back. Do it?",
+            if_approved="It is done. A rollback after it stops there and asks a person.",
+            if_rejected=f"{rejected[:1].upper()}{rejected[1:]}.",
+            if_nothing=if_nothing(policy, "nothing more is changed", rejected=rejected),
+        ),
+        Evidence(
+            plan={"stage": stage.name, "effect": effect.key},
+            target=here.before if here else {},
+            wanted=here.after if here else dict(effect.values),
+            taken_at=workflow.now(),
+        ),
+    )
+
+
+def ask_about_stuck_rollback(
+    gates: GateKeeper,
+    gate_id: str,
+    stage: Stage,
+    entry: JournalEntry,
+    trouble: str,
+    *,
+    plan: Plan,
+    journal: list[JournalEntry],
+) -> Gate:
+    """Page people about an effect that cannot be taken back: what stands, what was undone, what next."""
+    final = entry.effect.lasting
+    policy = _page_policy(plan, stage)
+    meanwhile = "the rollback stays where it is"
+    return gates.open(
+        gate_id,
+        policy,
+        Question(
+            title=f"the rollback of {stage.title} is stuck",
+            question=f"{entry.effect.title} cannot be undone: {trouble}. {_where_it_stands(journal)} "
+            + ("Undo the older ones all the same?" if final else "Try again?"),
+            if_approved="What came before it is undone, too." if final else "It is tried again.",
+            if_rejected="Everything stays as it is now, and the run ends."
+            if final
+            else "It is left as it is, and what came before it is undone.",
+            if_nothing=if_nothing(policy, meanwhile, rejected=""),
+            approve_label="Undo the older ones" if final else "Try again",
+            reject_label="Stop here" if final else "Leave it",
+        ),
+        Evidence(
+            plan={"stage": stage.name, "effect": entry.effect.key, "attempt": entry.attempts},
+            risk={"why": trouble},
+            target=entry.after,
+            wanted=entry.before,
+            taken_at=workflow.now(),
+        ),
+    )
+
+
+def ask_about_undoing(gates: GateKeeper, start: UndoRequest, plan: Plan, undone: list[StageView]) -> Gate:
+    """Ask one of those who may roll a run back whether it is to be undone after its end."""
+    policy = SignOff(approvers=tuple(planned.may_roll_back(plan)), requester_may_approve=True)
+    titles = "; ".join(f"{stage.title} ({stage.change})" for stage in undone)
+    return gates.open(
+        "undo",
+        policy,
+        Question(
+            title=f"undo {start.run}",
+            question=f"{start.requested_by} wants to undo what {start.run} did: {titles}. "
+            + (f"Why: {start.reason}. " if start.reason else "")
+            + "Undo it?",
+            if_approved="The journal of that run is walked backwards; what others changed since is left alone.",
+            if_rejected="Nothing is undone.",
+            if_nothing=if_nothing(policy, "nothing is undone", rejected="nothing is undone"),
+            approve_label="Undo it",
+        ),
+        Evidence(
+            plan={"run": start.run, "to": start.to, "stages": [stage.name for stage in undone]},
             taken_at=workflow.now(),
         ),
     )
@@ -142,7 +246,7 @@ def evidence_for(plan: Plan, stage: Stage, checked: CheckReport, *, file: str = 
     scoring = plan.scoring
     return Evidence(
         plan={
-            "stage": digest_of(stage.model_dump_json()),
+            "stage": digest_of(stage.facts()),
             "shares_percent": list(stage.shares_percent),
             "pace": plan.pace_name,
         },
@@ -152,7 +256,7 @@ def evidence_for(plan: Plan, stage: Stage, checked: CheckReport, *, file: str = 
             **_limits(plan),
         },
         target=checked.whole or checked.before,
-        wanted=dict(stage.change.set),
+        wanted=planned.wanted(stage),
         taken_at=workflow.now(),
     )
 
@@ -168,6 +272,37 @@ def if_nothing(policy: SignOff, meanwhile: str, *, rejected: str) -> str:
         Lapse.PROCEED: "it counts as approved, and the run goes on",
     }
     return f"Until the deadline {meanwhile}; after it {meanings[policy.deadline.then]}."
+
+
+def _page_policy(plan: Plan, stage: Stage) -> SignOff:
+    """Return who is paged, and rung again until somebody answers, at night too."""
+    page = plan.spec.rollback.page or (*plan.spec.starters, *stage.gate.listed)
+    return SignOff(
+        approvers=tuple(dict.fromkeys(page)),
+        requester_may_approve=True,
+        remind=Reminders(after=_RING_AGAIN[:1], then_every=_RING_AGAIN[1], in_working_hours=False),
+    )
+
+
+def _where_it_stands(journal: list[JournalEntry]) -> str:
+    """Name what stands and what was undone, newest first."""
+    standing = [
+        e.effect.title for e in reversed(journal) if e.status in (EntryStatus.APPLIED, EntryStatus.PLANNED)
+    ]
+    undone = [e.effect.title for e in reversed(journal) if e.status is EntryStatus.REVERTED]
+    return f"Still standing: {'; '.join(standing) or 'nothing'}. Undone: {'; '.join(undone) or 'nothing yet'}."
+
+
+def _asked_for(stage: Stage) -> str:
+    verb = "Set" if stage.settings and len(stage.all_changes) == 1 else "Change:"
+    return f"{verb} {describe_change(stage)}"
+
+
+def _way(stage: Stage) -> str:
+    shares = " % → ".join(map(str, stage.shares_percent))
+    return (
+        f"the canary gets {shares} % of the traffic" if shares else "everybody gets it at once and is watched"
+    )
 
 
 def call_for(gate: Gate) -> str:

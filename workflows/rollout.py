@@ -11,19 +11,23 @@ from temporalio.exceptions import ActivityError, ApplicationError
 from workflows import calls
 from workflows.board import Board
 from workflows.carrying import Carried, RolloutInput, RolloutReport
+from workflows.effects import even_if_cancelled
 from workflows.gate import GateKeeper
-from workflows.gated import GatedRun
 from workflows.hearing import Hearing
+from workflows.holding import Holding
 from workflows.stage import StageRun
+from workflows.stoppable import StoppableRun
+from workflows.undoing import Undoing
 
 with workflow.unsafe.imports_passed_through():
+    from holdfast.domain.undoing import reason_of
     from holdfast.domain.view import RunState, RunView, StageState
     from holdfast.runbook.kinds.rollout import Stage
-    from holdfast.runbook.plan import Plan
+    from holdfast.runbook.plan import Plan, may_roll_back
 
 
 @workflow.defn(name="rollout")
-class Rollout(GatedRun):
+class Rollout(StoppableRun):
     """One run of a rollout runbook."""
 
     @workflow.init
@@ -34,6 +38,7 @@ class Rollout(GatedRun):
         self._board = Board(view, carried.message if carried else None)
         self._gates = GateKeeper(self._board)
         self._hearing = Hearing(self._gates, carried.replies if carried else None)
+        self._pinned: Plan | None = None
 
     @workflow.run
     async def run(self, start: RolloutInput) -> RolloutReport:
@@ -62,14 +67,28 @@ class Rollout(GatedRun):
 
     async def _prepare_and_roll_out(self, start: RolloutInput) -> RunState:
         try:
-            plan = await self._plan(start)
+            plan = self._pinned = await self._plan(start)
         except ActivityError as error:
             return self._board.end(RunState.FAILED, f"the runbook cannot be used: {calls.reason(error)}")
         self._gates.know(plan.people, mfa=plan.spec.target.is_production)
+        self._board.view.may_roll_back = may_roll_back(plan)
+        holding = Holding(self._board, plan)
+        undoing = Undoing(self._board, self._gates, holding, plan)
+        try:
+            ending = await self._unless_called_off(self._roll_out(start, plan, holding, undoing), undoing)
+            if ending is None or self._wanted is not None:
+                ending = await even_if_cancelled(self._roll_back(undoing))
+        except asyncio.CancelledError:
+            await even_if_cancelled(holding.release(at_the_end=True))
+            raise
+        await holding.release(at_the_end=True)
+        return ending
+
+    async def _roll_out(self, start: RolloutInput, plan: Plan, holding: Holding, undoing: Undoing) -> RunState:
         for number, stage in enumerate(plan.spec.stages, start=1):
             if self._stands(stage) is not StageState.AHEAD:
                 continue  # done before the run continued as new
-            ending = await StageRun(self._board, self._gates, plan, number, stage).run()
+            ending = await self._stage(holding, undoing, number, stage).run()
             if ending is not None:
                 return ending
             if self._stands(stage) is StageState.PROMOTED and number < len(plan.spec.stages):
@@ -78,8 +97,25 @@ class Rollout(GatedRun):
             await self._continue_as_new_if_long(start, plan)
         return self._board.end(RunState.PROMOTED, "every stage is in place")
 
+    def _stage(self, holding: Holding, undoing: Undoing, number: int, stage: Stage) -> StageRun:
+        return StageRun(self._board, self._gates, holding, undoing, number=number, stage=stage)
+
+    async def _roll_back(self, undoing: Undoing) -> RunState:
+        """Undo what somebody asked for; the stage that was under way is undone already."""
+        self._gates.supersede()
+        proof, done = "", None
+        while self._wanted is not done and self._wanted is not None:  # somebody may want more meanwhile
+            done = self._wanted
+            proof = await undoing.undo_after(done.to, reason_of(done))
+        return self._board.end(RunState.ROLLED_BACK, f"{undoing.because} {proof}")
+
     def _stands(self, stage: Stage) -> StageState:
         return self._board.line(stage.name).state
+
+    @workflow.query(description="The reviewed file as this run has pinned it, and who is who.")
+    def plan(self) -> Plan | None:
+        """Return the plan, as soon as it is read."""
+        return self._pinned
 
     async def _plan(self, start: RolloutInput) -> Plan:
         carried = _carried(start)

@@ -7,47 +7,69 @@ from temporalio.exceptions import ActivityError
 
 from workflows import calls, questions
 from workflows.board import Board
-from workflows.effects import apply, even_if_cancelled, undo
+from workflows.effects import apply, even_if_cancelled
 from workflows.gate import GateKeeper
+from workflows.holding import Holding
+from workflows.undoing import Undoing
 
 with workflow.unsafe.imports_passed_through():
-    from activities.checks import CheckReport
+    from activities.checks import CheckReport, Foreseen
     from activities.watching import WatchResult
     from holdfast.domain.evidence import Evidence
     from holdfast.domain.gates import Gate, GateState
     from holdfast.domain.journal import Effect
-    from holdfast.domain.signoff import Lapse
+    from holdfast.domain.signoff import Lapse, SignOff
     from holdfast.domain.view import ExposedShare, RunState, RunView, StageState
     from holdfast.runbook import plan as planned
     from holdfast.runbook.kinds.rollout import Stage
-    from holdfast.runbook.plan import Plan
     from holdfast.verdict.exposure import summed
     from holdfast.verdict.observation import Baseline, Outcome, Verdict
     from holdfast.verdict.view import to_view
+
+# The share of a stage that has no canary side.
+_EVERYBODY = 100
+
+
+class _Declined(Exception):
+    """A point of no return was not approved."""
 
 
 class StageRun:
     """Takes one stage from its checks to its promotion."""
 
-    def __init__(self, board: Board, gates: GateKeeper, plan: Plan, number: int, stage: Stage) -> None:
+    def __init__(
+        self,
+        board: Board,
+        gates: GateKeeper,
+        holding: Holding,
+        undoing: Undoing,
+        *,
+        number: int,
+        stage: Stage,
+    ) -> None:
         """Show progress on the board, ask through the gates; `number` counts from 1 and names the gates."""
-        self._board, self._gates, self._plan, self._stage = board, gates, plan, stage
-        self._number = number
+        self._board, self._gates, self._holding, self._undoing = board, gates, holding, undoing
+        self._plan, self._stage, self._number = undoing.plan, stage, number
         self._id = f"{number}-{stage.name}"
         self._asked: Gate | None = None
+        self._foreseen: list[Foreseen] = []
+        self._everybodys = False  # whether everybody has the stage already
 
     async def run(self) -> RunState | None:
         """Return how the whole run ends because of this stage; None when it is in place."""
         self._mark(StageState.CURRENT)
         checked = await self._checked(f"{self._id}-check")
-        if checked is None:
-            return await self._refused("stopped because the checks did not pass")
+        if isinstance(checked, str):
+            return await self._refused(checked)
+        await self._holding.release()  # a sign-off may take weeks
         if checked.in_place:
             self._mark(StageState.IN_PLACE)
             self._board.show(say=f"{self._stage.title}: already in place")
             return None
         unsigned = await self._signed_off(checked)
-        return await self._canary_or_undo() if unsigned is None else unsigned
+        ending = await self._canary_or_undo() if unsigned is None else unsigned
+        await self._holding.release()
+        return ending
 
     async def _signed_off(self, checked: CheckReport) -> RunState | None:
         """Ask until the approvals are good for the system as it is; None when they are, else the run's end."""
@@ -69,14 +91,16 @@ class StageRun:
                 return await self._refused("rejected")
             # The sign-off may have taken weeks: look again before acting.
             rechecked = await self._checked(f"{gate_id}-recheck")
-            if rechecked is None:
-                return await self._refused("stopped because the checks did not pass")
+            if isinstance(rechecked, str):
+                return await self._refused(rechecked)
             good = await self._gates.still_good(gate)
             evidence = questions.evidence_for(self._plan, self._stage, rechecked, file=good.file)
             exposure = rechecked.exposure
             again = self._void_if_changed(gate, good.problem, evidence)
             if not again:
+                self._foreseen = rechecked.foreseen
                 return None
+            await self._holding.release()
             asked += 1
 
     def _void_if_changed(self, gate: Gate, problem: str, evidence: Evidence) -> str:
@@ -99,7 +123,7 @@ class StageRun:
         self._mark(StageState.REJECTED)
         if self._everything_goes():
             why = f"{self._stage.title}: nobody decided before the deadline, which means: roll everything back."
-            proof = await even_if_cancelled(self._roll_back_promoted(why))
+            proof = await even_if_cancelled(self._undoing.undo_after("", why))
             return self._board.end(RunState.ROLLED_BACK, f"{why} {proof}")
         if self._asked is not None and self._asked.state is GateState.EXPIRED:
             why = "nobody decided before the deadline, which means: reject"
@@ -109,17 +133,6 @@ class StageRun:
         """Whether a deadline has passed that rolls back what was promoted before, too."""
         gate = self._asked
         return gate is not None and gate.state is GateState.EXPIRED and gate.on_deadline is Lapse.ROLLBACK
-
-    async def _roll_back_promoted(self, why: str) -> str:
-        """Undo every stage that this run has promoted, the newest first."""
-        self._board.show(
-            RunState.ROLLING_BACK, why, say="rolling back every stage", ping=f"Rolling back. {why}"
-        )
-        drifts: list[str] = []
-        for line in reversed([s for s in self._board.view.stages if s.state is StageState.PROMOTED]):
-            drifts += await undo(self._board, line.name)
-            line.state, line.share_percent = StageState.ROLLED_BACK, 0
-        return _proof(drifts)
 
     async def _canary_or_undo(self) -> RunState | None:
         title = self._stage.title
@@ -131,20 +144,33 @@ class StageRun:
             ending, why = RunState.ROLLED_BACK, self._board.view.headline
         except ActivityError as error:
             ending, why = RunState.FAILED, f"{title} could not be done: {calls.reason(error)}"
+        except _Declined as declined:
+            if self._everybodys and not self._everything_goes():
+                self._mark(StageState.PROMOTED)
+                return self._board.end(RunState.STOPPED, f"{title}: promoted without its last step. {declined}")
+            ending, why = RunState.ROLLED_BACK, f"{title}: {declined}"
         except asyncio.CancelledError:
-            await self._roll_back(f"{title}: the run is cancelled")
+            await even_if_cancelled(self._roll_back(f"{title}: {self._undoing.because}"))
             raise
         proof = await even_if_cancelled(self._roll_back(why))
         if self._everything_goes():
-            proof = await even_if_cancelled(self._roll_back_promoted(why))
+            proof = await even_if_cancelled(self._undoing.undo_after("", why))
         return self._board.end(ending, f"{why} {proof}")
 
     async def _canary(self) -> bool:
-        """Raise the canary's share step by step and promote it; False when it has to be undone."""
+        """Raise the canary's share step by step and promote it; False when it has to be undone.
+
+        What has no canary side is given to everybody at once, and everybody is watched.
+        """
         view, spec, stage = self._board.view, self._plan.spec, self._stage
         baseline = await calls.take_baseline(self._plan, not_before=view.stable_since)
         view.baseline = baseline.describe()
-        await self._apply(planned.canary_effect(view.run_id, spec, stage))
+        for effect in planned.first_effects(view.run_id, spec, stage):
+            await self._apply(effect)
+        if not stage.has_canary:
+            self._board.show(RunState.WATCHING, f"{stage.title}: watching everybody")
+            if not await self._healthy(_EVERYBODY, baseline):
+                return False
         for share in stage.shares_percent:
             await self._apply(planned.share_effect(view.run_id, spec, stage, share))
             self._board.line(stage.name).share_percent = share
@@ -153,6 +179,8 @@ class StageRun:
                 return False
         self._board.show(RunState.CHANGING, f"{stage.title}: promoting to everybody", quietly=True)
         for effect in planned.promotion_effects(view.run_id, spec, stage):
+            # What has its turn `after` comes when everybody has the rest.
+            self._everybodys = effect.part == planned.ALL
             await self._apply(effect)
         view.stable_since = workflow.now()
         return True
@@ -192,26 +220,50 @@ class StageRun:
         self._gates.supersede()
         said = f"rolling back {self._stage.title}"
         self._board.show(RunState.ROLLING_BACK, why, say=said, ping=f"Rolling back. {why}")
-        drifts = await undo(self._board, self._stage.name)
-        self._mark(StageState.ROLLED_BACK)
-        return _proof(drifts)
+        return await self._undoing.undo(self._stage)
 
     # --- asking -----------------------------------------------------------------------------------------
 
-    async def _checked(self, gate_id: str) -> CheckReport | None:
-        """Check the system before acting; ask what to do about problems; None when told to stop."""
+    async def _checked(self, gate_id: str) -> CheckReport | str:
+        """Hold the systems and check them; ask what to do about problems; return why it stops when it does."""
         attempt = 0
         while True:
+            busy = await self._holding.take(self._stage)
+            if busy:
+                return busy
             checking = f"{self._stage.title}: pre-deployment checks"
             self._board.show(RunState.CHECKING, checking, quietly=True)
             report = await calls.check_stage(self._plan, self._stage)
             if not report.problems:
                 return report
             attempt += 1
+            await self._holding.release()
             gate = questions.ask_about_problems(self._gates, f"{gate_id}-{attempt}", self._stage, report)
             await self._answered(gate)
             if gate.turned_down:
-                return None
+                return "stopped because the checks did not pass"
+
+    async def _past_no_return(self, effect: Effect, policy: SignOff) -> None:
+        """Ask before an effect that cannot be undone; raises _Declined when it is not wanted."""
+        asked = 0
+        while True:
+            asked += 1
+            gate = questions.ask_about_no_return(
+                self._gates,
+                f"{self._id}-no-return-{asked}",
+                self._stage,
+                effect,
+                policy,
+                foreseen=self._foreseen,
+                everybodys=self._everybodys,
+            )
+            await self._answered(gate)
+            if gate.turned_down:
+                raise _Declined(f"{effect.title} was not approved, and it is a point of no return.")
+            good = await self._gates.still_good(gate)
+            if not good.problem:
+                return
+            self._gates.void(gate, good.problem)
 
     def _ask_about(self, seen: WatchResult | str, share: int, gate_id: str) -> Gate:
         if isinstance(seen, str):
@@ -270,7 +322,13 @@ class StageRun:
     # --- bookkeeping ------------------------------------------------------------------------------------
 
     async def _apply(self, effect: Effect) -> None:
+        policy = planned.sign_off_of(self._stage, effect)
+        if policy is not None and self._would_change(effect):
+            await self._past_no_return(effect, policy)
         await apply(self._board, effect, give_up_after=self._plan.spec.apply_for)
+
+    def _would_change(self, effect: Effect) -> bool:
+        return any(one.title == effect.title and one.differs for one in self._foreseen)
 
     def _count_exposure(self, seen: WatchResult) -> None:
         """Add up whom the canary has met, where requests are counted."""
@@ -302,9 +360,3 @@ def _added(view: RunView, met: ExposedShare) -> ExposedShare:
         on_canary=met.on_canary + sum(each.on_canary for each in before),
         bad=met.bad + sum(each.bad for each in before),
     )
-
-
-def _proof(drifts: list[str]) -> str:
-    if drifts:
-        return f"Undone, except for what others changed: {'; '.join(drifts)}."
-    return "Undone and verified: the target is as it was before the stage."

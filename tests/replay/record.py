@@ -7,16 +7,21 @@ import asyncio
 import sys
 import tempfile
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import yaml
+from temporalio.client import WorkflowFailureError, WorkflowHandle
 
-from holdfast.domain.decisions import Extension, Handover
+from holdfast.domain.decisions import Extension, Handover, RollBack
+from holdfast.ports.runs import UndoRequest
 from tests import signing
+from tests.fakes import eventually
 from tests.server import start_server
-from tests.workflows.conftest import PEOPLE, House, Run, open_house
+from tests.workflows import test_rollback
+from tests.workflows.conftest import PEOPLE, House, Run, open_house, runbook
 
 
 async def promoted(run: Run) -> None:
@@ -67,6 +72,52 @@ async def attributed(run: Run) -> None:
     await run.answer()
 
 
+async def five_changes(run: Run) -> None:
+    """Schema, code, settings, share and command are promoted; then somebody asks for a rollback."""
+    first = await run.answer()
+    await run.gate(lambda g: g.id != first.id)
+    await run.roll_back(reason="customers call")
+
+
+async def stuck(run: Run) -> None:
+    """Bad, and a step back that cannot be made: tried again, then left."""
+    run.target.stuck = {"canary"}
+    for metric in ("latency_p95", "error_rate", "database_time", "cpu_memory"):
+        run.show(metric, 10.0)
+    first = await run.answer()
+    again = await run.answer(gate=await run.gate(lambda g: g.id != first.id), by="anna")
+    last = await run.gate(lambda g: g.id not in {first.id, again.id})
+    await run.answer("reject", gate=last, by="anna")
+
+
+async def no_return(run: Run) -> None:
+    """A point of no return is passed; the rollback stops there and is told to go on."""
+    first = await run.answer()
+    own = await run.answer(gate=await run.gate(lambda g: g.id != first.id), by="gleb")
+    await run.gate(lambda g: g.id not in {first.id, own.id})
+    await run.roll_back()
+    last = await run.gate(lambda g: "undo" in g.id)
+    await run.answer(gate=last, by="anna")
+
+
+async def called_off(run: Run) -> None:
+    """A pipeline is under way when a rollback is asked for by a signal."""
+    systems, ci = run.house.systems, f"{run.name}-ci"
+    systems.holds_up.add(ci)
+    await run.answer()
+    await eventually(lambda: systems.begun[ci])
+    execution = (await run.handle.describe()).run_id
+    said = signing.seal(RollBack(by="anna"), run=run.handle.id, execution=execution)
+    await run.handle.signal("roll_back", said)
+    await eventually(lambda: systems.stopped[ci])
+    systems.holds_up.clear()
+
+
+STAGES: dict[str, Callable[[], list[dict[str, Any]]]] = {
+    "five-changes": lambda: [test_rollback.five_changes(), runbook("NAME")["stages"][1]],
+    "no-return": lambda: [test_rollback.expand_then_contract(), runbook("NAME")["stages"][1]],
+    "called-off": lambda: [test_rollback.five_changes()],
+}
 POLICIES: dict[str, dict[str, Any]] = {
     "asked-again": {
         "approvers": ["vera"],
@@ -80,6 +131,10 @@ SCENARIOS: dict[str, Callable[[Run], Awaitable[None]]] = {
     "stopped": stopped,
     "asked-again": asked_again,
     "attributed": attributed,
+    "five-changes": five_changes,
+    "stuck": stuck,
+    "no-return": no_return,
+    "called-off": called_off,
 }
 
 
@@ -87,15 +142,38 @@ async def record(house: House, version: str, folder: Path) -> None:
     """Play each scenario and write its history."""
     for name, play in SCENARIOS.items():
         if name == "attributed":
-            runbook = house.write_attributed(shadow=["weighted", "judge", "weighted-seed"])
+            file = house.write_attributed(shadow=["weighted", "judge", "weighted-seed"])
+        elif name in STAGES:
+            file = house.write(stages=STAGES[name]())
+            house.systems.states[(f"{file}-db", "all")] = {"revision": "0006"}
         else:
-            runbook = house.write(**_stages(POLICIES.get(name)))
-        house.targets.targets[runbook].down = name == "stopped"
-        run = await house.start(runbook)
+            file = house.write(**_stages(POLICIES.get(name)))
+        house.targets.targets[file].down = name == "stopped"
+        run = await house.start(file)
         await play(run)
-        await run.result()
-        history = await run.handle.fetch_history()
-        (folder / f"{version}-{name}.json").write_text(history.to_json())
+        with suppress(WorkflowFailureError):  # how some runs are meant to end
+            await run.result()
+        await _keep(run.handle, folder / "rollout" / f"{version}-{name}.json")
+        if name == "promoted":
+            await _keep(
+                house.client.get_workflow_handle(f"hold-{file}"), folder / "hold" / f"{version}-let-go.json"
+            )
+            await _keep(await _undone(house, run), folder / "undo" / f"{version}-approved.json")
+
+
+async def _undone(house: House, run: Run) -> WorkflowHandle[Any, Any]:
+    """Undo an ended run by a run of its own."""
+    run_id = f"undo-{run.name}"
+    await house.runs().undo(UndoRequest(run=run.handle.id, requested_by="anna"), run_id=run_id)
+    undoing = Run(house, run.name, house.client.get_workflow_handle(run_id))
+    await undoing.answer()
+    await undoing.result()
+    return undoing.handle
+
+
+async def _keep(handle: WorkflowHandle[Any, Any], path: Path) -> None:
+    path.parent.mkdir(exist_ok=True)
+    path.write_text((await handle.fetch_history()).to_json())  # noqa: ASYNC240  nothing else goes on
 
 
 def _stages(policy: dict[str, Any] | None) -> dict[str, Any]:
@@ -110,8 +188,7 @@ def _stages(policy: dict[str, Any] | None) -> dict[str, Any]:
 
 async def main(version: str) -> None:
     """Record everything on a server of its own."""
-    folder = Path(__file__).parent / "rollout"
-    folder.mkdir(exist_ok=True)
+    folder = Path(__file__).parent
     with tempfile.TemporaryDirectory() as directory:
         (Path(directory) / "rollout").mkdir()
         (Path(directory) / "people.yaml").write_text(yaml.safe_dump(PEOPLE))

@@ -1,5 +1,6 @@
 import asyncio
 import itertools
+import json
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
@@ -17,13 +18,14 @@ from activities.guard import Guard, install
 from activities.signing import RecordActivities, SigningActivities
 from holdfast.adapters.temporal.history import TemporalHistory
 from holdfast.adapters.temporal.runs import TemporalRuns
+from holdfast.domain.decisions import DecisionReply, RollBack
 from holdfast.domain.gates import Delegation, Gate
 from holdfast.domain.view import RunView
 from holdfast.ports.runs import RolloutRequest
 from holdfast.runbook.library import RunbookLibrary
 from tests import signing
 from tests.activities.gate_fakes import MemoryAudit, MemoryBook, RecordingChannel
-from tests.fakes import ChatRoom, MemoryLog, Metrics, Target, Targets, eventually
+from tests.fakes import ChatRoom, MemoryLog, Metrics, Systems, Target, Targets, eventually
 from workers.queues import chat_worker, record_worker, run_workers
 from workers.refusals import keep_refusals
 from workflows.options import RUNBOOK_QUEUE
@@ -106,6 +108,7 @@ class House:
     client: Client
     directory: Path
     targets: Targets = field(default_factory=Targets)
+    systems: Systems = field(default_factory=Systems)
     metrics: Metrics = field(default_factory=Metrics)
     chat: ChatRoom = field(default_factory=ChatRoom)
     private: RecordingChannel = field(default_factory=RecordingChannel)
@@ -129,7 +132,11 @@ class House:
             *run_workers(
                 self.client,
                 library=library,
-                providers={"http_config": self.targets, "canary_share": self.targets},
+                providers={
+                    "http_config": self.targets,
+                    "canary_share": self.targets,
+                    **dict.fromkeys(("gitlab", "alembic", "command"), self.systems),
+                },
                 metrics=self.metrics,
                 signing=SigningActivities(
                     keyring=signing.KEYS,
@@ -152,9 +159,22 @@ class House:
     def write(self, **changes: Any) -> str:
         """Write a runbook of its own for a test and return its name; NAME in it stands for that."""
         name = f"test-{next(_numbers)}"
-        text = yaml.safe_dump(runbook(name, **changes), sort_keys=False).replace("NAME", name)
+        whole = json.loads(json.dumps(runbook(name, **changes)))  # what is used twice must not be an alias
+        text = yaml.safe_dump(whole, sort_keys=False).replace("NAME", name)
+        self._add_systems(name)
         (self.directory / "rollout" / f"{name}.yaml").write_text(text)
         return name
+
+    def _add_systems(self, name: str) -> None:
+        """Give each runbook systems of its own: NAME-ci, NAME-db and NAME-tool."""
+        path = self.directory / "systems.yaml"
+        file = yaml.safe_load(path.read_text()) if path.exists() else {"systems": {}}
+        file["systems"] |= {
+            f"{name}-ci": {"kind": "gitlab", "url": "http://ci", "project": "a/b", "token": {"env": "NONE"}},
+            f"{name}-db": {"kind": "alembic", "url": {"env": "NONE"}, "scripts": "scripts"},
+            f"{name}-tool": {"kind": "command", "run": ["a"], "revert": ["b"], "state": ["c"], "done": "on"},
+        }
+        path.write_text(yaml.safe_dump(file))
 
     async def start(self, name: str, **more: Any) -> "Run":
         request = RolloutRequest(runbook=name, requested_by="anna", **more)
@@ -203,6 +223,12 @@ class Run:
             self.handle.id, signing.decision(self.handle.id, gate, by, choice, **more)
         )
         return gate
+
+    async def roll_back(self, by: str = "anna", to: str = "", **more: Any) -> DecisionReply:
+        said = RollBack(by=by, to=to, **more)
+        info = await self.handle.describe()
+        sealed = signing.seal(said, run=self.handle.id, execution=info.run_id)
+        return await self.house.runs().roll_back(self.handle.id, sealed)
 
     async def result(self) -> dict[str, Any]:
         return await self.handle.result()

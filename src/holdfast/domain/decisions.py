@@ -2,7 +2,7 @@
 
 from datetime import UTC, datetime
 from enum import StrEnum
-from typing import Annotated, Any, ClassVar, Self, TypeVar
+from typing import Annotated, Any, ClassVar, Final, Self, TypeVar
 
 from pydantic import (
     AfterValidator,
@@ -25,6 +25,10 @@ def _in_utc(moment: datetime) -> datetime:
 
 
 Moment = Annotated[AwareDatetime, AfterValidator(_in_utc)]  # whatever zone it was typed in, kept in UTC
+
+
+# Stands where a gate's id would: a rollback can be asked for whether or not a gate is open.
+ROLLBACK: Final = "rollback"
 
 
 class Choice(StrEnum):
@@ -50,6 +54,7 @@ class Answer(StrEnum):
     EXPIRED = "expired"
     SUPERSEDED = "superseded"
     REASON_NEEDED = "reason_needed"
+    NOTHING_TO_UNDO = "nothing_to_undo"  # a rollback was asked for, and nothing stands that it would undo
     CODE_NEEDED = "code_needed"  # the gate wants a code of the authenticator app, and there was none
     NOT_PROVEN = "not_proven"  # the approval code is missing, wrong, for something else, or too old
     UNREADABLE = "unreadable"
@@ -179,13 +184,31 @@ class Handover(Signed):
         return f"delegate {self.to} {self.until.timestamp():.0f}" if self.until else f"delegate {self.to}"
 
 
+class RollBack(Signed):
+    """Asks a run to undo what it did: everything, or what came after a stage that stays.
+
+    Attributes:
+        to: name of the last stage that stays; empty: nothing stays.
+    """
+
+    example: ClassVar[str] = '{"gate": "rollback", "to": "", "by": "your-name", "code": "…"}'
+
+    gate: str = ROLLBACK
+    to: str = ""
+
+    @property
+    def action(self) -> str:
+        """Name what stays."""
+        return f"{ROLLBACK} {self.to}".rstrip()
+
+
 class CodeRequest(Message):
     """Asks for an approval code for a person's private chat; anybody may ask, only that person gets it.
 
     Attributes:
         by: short name of the person.
         decision: what the code is to be good for, where it is neither an extension nor a hand-over.
-        gate: the gate; empty is the one that is open.
+        gate: the gate; empty is the one that is open; `rollback` for a rollback, then `to` is what stays.
         reason: part of the JSON that is sent; a rejection needs one.
         until: alone, the new deadline of an extension; with `to`, the end of a hand-over.
         to: to whom the gate is to be handed over.

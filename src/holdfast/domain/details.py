@@ -4,8 +4,9 @@ import json
 from collections.abc import Iterator
 
 from holdfast.domain import progress
-from holdfast.domain.decisions import Choice, CodeRequest, Extension, Handover, Signed
+from holdfast.domain.decisions import ROLLBACK, Choice, CodeRequest, Extension, Handover, Signed
 from holdfast.domain.gates import Gate, outcome_of, who_said
+from holdfast.domain.rollback import may_be_undone
 from holdfast.domain.view import RunView, StageView, VerdictView
 
 
@@ -131,7 +132,20 @@ def _journal(view: RunView) -> list[str]:
     if not view.journal:
         return []
     rows = [f"- {e.effect.title}: {e.status} {e.note}".rstrip() for e in view.journal]
-    return ["### What was changed\n" + "\n".join(rows)]
+    return ["### What was changed\n" + "\n".join(rows), *_way_back(view)]
+
+
+def _way_back(view: RunView) -> list[str]:
+    if not may_be_undone(view):
+        return []
+    request = CodeRequest(by="your-name", gate=ROLLBACK).model_dump_json(exclude_defaults=True)
+    return [
+        (
+            f"**To undo it** ({', '.join(view.may_roll_back)}): *Send an Update* → `send_code` with "
+            f"`{request}`, then *Send an Update* → `roll_back` with the JSON from the bot. Add a stage's name "
+            f"as `to` and that stage stays. On a command line: `holdfast rollback {view.run_id} --as NAME`"
+        )
+    ]
 
 
 def _decided(view: RunView) -> list[str]:

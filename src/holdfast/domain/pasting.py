@@ -1,4 +1,4 @@
-"""What a person says to a gate, as JSON to carry from the private chat to the Temporal UI or a terminal."""
+"""What a person says to a run, as JSON to carry from the private chat to the Temporal UI or a terminal."""
 
 import json
 from datetime import datetime
@@ -39,13 +39,13 @@ def paste_for(
         reason=reason,
         proofs=proofs,
     )
-    return sealed(keyring, run_id, gate, said, now=now)
+    return sealed(keyring, run_id, gate.execution, said, now=now)
 
 
-def sealed(keyring: Keyring, run_id: str, gate: Gate, said: Signed, *, now: datetime) -> str:
-    """Return any message to a gate, signed, as JSON to paste whole; good for `CODE_GOOD_FOR`."""
+def sealed(keyring: Keyring, run_id: str, execution: str, said: Signed, *, now: datetime) -> str:
+    """Return any message to a run, signed, as JSON to paste whole; good for `CODE_GOOD_FOR`."""
     until = (now + CODE_GOOD_FOR).replace(microsecond=0)
-    signed = keyring.signed(said.model_copy(update={"expires_at": until}), run=run_id, execution=gate.execution)
+    signed = keyring.signed(said.model_copy(update={"expires_at": until}), run=run_id, execution=execution)
     shown = signed.model_dump(mode="json", exclude_none=True) | {"proofs": "+".join(said.proofs)}
     kept = [name for name in _SHOWN if shown.get(name)]
     if said.action == Choice.REJECT and "reason" not in kept:

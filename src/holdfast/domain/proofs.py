@@ -14,7 +14,7 @@ from typing import Final
 
 from pydantic import BaseModel, ConfigDict
 
-from holdfast.domain.decisions import Answer, Signed
+from holdfast.domain.decisions import Answer, RollBack, Signed
 from holdfast.domain.errors import DecisionRefused
 
 CODE_GOOD_FOR: Final = timedelta(minutes=30)
@@ -57,7 +57,8 @@ def claim_of(said: Signed, *, run: str, execution: str) -> Claim:
         raise DecisionRefused(
             Answer.NOT_PROVEN,
             "This needs your own approval code. Ask the bot for it in your private chat (/gates), or run "
-            f"'holdfast gate code {run} --as {said.by}'; then paste the whole JSON that it sends you.",
+            f"'holdfast gate code {run}{_option(said)} --as {said.by}'; then paste the whole JSON that it "
+            "sends you.",
         )
     return Claim(
         run=run,
@@ -70,6 +71,10 @@ def claim_of(said: Signed, *, run: str, execution: str) -> Claim:
         proofs=said.proofs,
         expires_at=said.expires_at.astimezone(UTC),
     )
+
+
+def _option(said: Signed) -> str:
+    return " --rollback" if isinstance(said, RollBack) else ""
 
 
 class Keyring:

@@ -191,6 +191,7 @@ class RunView(BaseModel):
         people: who is who in this run, to tell who may answer its gates.
         exposed: what the canary's shares have met so far; empty where nobody counts requests.
         exposure: the same in words.
+        may_roll_back: short names of those who may ask for a rollback, at any time before the end.
         stable_since: when this run last changed what everybody gets; metrics from before are another system's.
     """
 
@@ -215,6 +216,7 @@ class RunView(BaseModel):
     exposed: list[ExposedShare] = Field(default_factory=list[ExposedShare])
     exposure: str = ""
     stable_since: datetime | None = None
+    may_roll_back: list[str] = Field(default_factory=list[str])
     people: People = People()
 
 

@@ -20,6 +20,7 @@ class AuditKind(StrEnum):
     EXPIRY = "expiry"
     VOIDING = "voiding"
     CLOSING = "closing"
+    ROLLBACK = "rollback"  # somebody asked for one
     CODE = "code"  # an approval code was handed out
     ENROLMENT = "enrolment"  # of an authenticator app
 

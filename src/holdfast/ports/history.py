@@ -1,5 +1,5 @@
 from datetime import datetime
-from typing import Protocol
+from typing import Any, Protocol
 
 from pydantic import BaseModel
 
@@ -25,4 +25,12 @@ class RunHistory(Protocol):
 
     async def reset_at(self, run: str, execution: str) -> datetime | None:
         """Return when somebody made this execution by resetting another one; None if nobody did."""
+        ...
+
+    async def recall(self, run: str) -> dict[str, Any]:
+        """Return the `plan` and the newest `view` of a run, for as long as the server keeps it.
+
+        Raises:
+            InvalidInput: the server has no such run, or keeps it no longer.
+        """
         ...

@@ -2,7 +2,7 @@ from typing import Any, Protocol
 
 from pydantic import BaseModel
 
-from holdfast.domain.decisions import CodeRequest, Decision, DecisionReply, Extension, Handover
+from holdfast.domain.decisions import CodeRequest, Decision, DecisionReply, Extension, Handover, RollBack
 from holdfast.domain.gates import Gate
 from holdfast.domain.view import RunView
 
@@ -19,6 +19,22 @@ class RolloutRequest(BaseModel):
     runbook: str
     requested_by: str
     pace: str = "default"
+
+
+class UndoRequest(BaseModel):
+    """What starts a run that undoes an ended one.
+
+    Attributes:
+        run: id of the ended run.
+        requested_by: short name of the person who wants it.
+        to: name of the last stage that stays; empty: nothing stays.
+        reason: for the record and for those who are asked.
+    """
+
+    run: str
+    requested_by: str
+    to: str = ""
+    reason: str = ""
 
 
 class RunLine(BaseModel):
@@ -55,6 +71,10 @@ class RunControl(Protocol):
         """Start a run; False when a run of this id was already there, which is not an error."""
         ...
 
+    async def undo(self, request: UndoRequest, *, run_id: str) -> bool:
+        """Start a run that undoes an ended one; it asks for one approval first. Otherwise as `start`."""
+        ...
+
     async def decide(self, run_id: str, decision: Decision) -> DecisionReply:
         """Pass a decision and return the true answer.
 
@@ -72,6 +92,15 @@ class RunControl(Protocol):
 
     async def hand_over(self, run_id: str, handover: Handover) -> DecisionReply:
         """Hand a run's open gate over to somebody else; errors as for `extend`."""
+        ...
+
+    async def roll_back(self, run_id: str, request: RollBack) -> DecisionReply:
+        """Ask a run to undo what it did, at any time before its end; stored while no worker is up.
+
+        Raises:
+            DecisionRefused: it does not count, and why: not by this person, nothing to undo, the run has ended.
+            UnknownName: there is no such run, or no such stage.
+        """
         ...
 
     async def send_code(self, run_id: str, request: CodeRequest) -> DecisionReply:

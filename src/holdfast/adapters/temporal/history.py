@@ -1,16 +1,18 @@
 """What the Temporal server itself recorded of a run; implements `ports.history.RunHistory`."""
 
 from collections.abc import AsyncIterator
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any, cast
 
 from temporalio.api.enums.v1 import EventType, WorkflowTaskFailedCause
 from temporalio.api.history.v1 import HistoryEvent
-from temporalio.client import Client
-from temporalio.service import RPCError
+from temporalio.client import Client, WorkflowQueryFailedError
+from temporalio.service import RPCError, RPCStatusCode
 
-from holdfast.domain.errors import EngineUnavailable
+from holdfast.domain.errors import EngineUnavailable, InvalidInput
 from holdfast.ports.history import SignalStamp
+
+_CALL_TIMEOUT = timedelta(seconds=10)
 
 
 class TemporalHistory:
@@ -42,6 +44,20 @@ class TemporalHistory:
             if cause == WorkflowTaskFailedCause.WORKFLOW_TASK_FAILED_CAUSE_RESET_WORKFLOW:
                 newest = _time(event)
         return newest
+
+    async def recall(self, run: str) -> dict[str, Any]:
+        """Return the `plan` and the newest `view` of a run, as the run itself tells them."""
+        handle = self._client.get_workflow_handle(run)
+        try:
+            return {name: await handle.query(name, rpc_timeout=_CALL_TIMEOUT) for name in ("plan", "view")}
+        except RPCError as error:
+            if error.status is RPCStatusCode.NOT_FOUND:
+                raise InvalidInput(
+                    f"the server has no run '{run}', or keeps it no longer: undo it by hand, from the audit log"
+                ) from None
+            raise EngineUnavailable(f"{run} does not answer: {error.message}") from error
+        except WorkflowQueryFailedError as error:
+            raise InvalidInput(f"{run} cannot tell what it did: {error}") from None
 
     async def _events(self, run: str, execution: str) -> AsyncIterator[HistoryEvent]:
         handle = self._client.get_workflow_handle(run, run_id=execution or None)

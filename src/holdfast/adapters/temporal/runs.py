@@ -21,10 +21,19 @@ from temporalio.service import RPCError
 
 from holdfast.adapters.temporal.refusals import NO_WORKER, gone, refusal, unavailable
 from holdfast.adapters.temporal.waiting import indexed_runs, longest_waiting, looked_at
-from holdfast.domain.decisions import Answer, CodeRequest, Decision, DecisionReply, Extension, Handover
+from holdfast.domain.decisions import (
+    Answer,
+    CodeRequest,
+    Decision,
+    DecisionReply,
+    Extension,
+    Handover,
+    RollBack,
+    Signed,
+)
 from holdfast.domain.errors import EngineUnavailable
 from holdfast.domain.view import RunView
-from holdfast.ports.runs import RolloutRequest, RunLine, WaitingGate
+from holdfast.ports.runs import RolloutRequest, RunLine, UndoRequest, WaitingGate
 
 _STATE = SearchAttributeKey.for_keyword("HoldfastState")
 _RUNBOOK = SearchAttributeKey.for_keyword("HoldfastRunbook")
@@ -55,35 +64,20 @@ class TemporalRuns:
 
     async def start(self, request: RolloutRequest, *, run_id: str) -> bool:
         """Start a run; False when a run of this id was already there."""
-        async with self._engine() as client:
-            try:
-                await client.start_workflow(
-                    self._workflow,
-                    request,
-                    id=run_id,
-                    task_queue=self._task_queue,
-                    id_reuse_policy=WorkflowIDReusePolicy.REJECT_DUPLICATE,
-                    static_summary=f"{request.runbook}, started by {request.requested_by}"[:200],
-                    rpc_timeout=_CALL_TIMEOUT,
-                )
-            except WorkflowAlreadyStartedError:
-                return False
-        return True
+        summary = f"{request.runbook}, started by {request.requested_by}"
+        return await self._started(self._workflow, request, run_id, summary)
+
+    async def undo(self, request: UndoRequest, *, run_id: str) -> bool:
+        """Start a run that undoes an ended one."""
+        return await self._started("undo", request, run_id, f"undo {request.run}, for {request.requested_by}")
 
     async def decide(self, run_id: str, decision: Decision) -> DecisionReply:
         """Pass a decision as an Update; as a durable Signal when no worker answers in time."""
-        async with self._engine() as client:
-            handle = client.get_workflow_handle(run_id)
-            try:
-                return await _update(handle, "decide", decision, update_id=decision.id)
-            except WorkflowUpdateFailedError as error:
-                raise refusal(error) from None
-            except WorkflowUpdateRPCTimeoutOrCancelledError:
-                return await _leave_signal(handle, decision)
-            except RPCError as error:
-                if error.status in NO_WORKER:
-                    return await _leave_signal(handle, decision)
-                raise gone(run_id, error) from error
+        return await self._now_or_later(run_id, "decide", decision)
+
+    async def roll_back(self, run_id: str, request: RollBack) -> DecisionReply:
+        """Ask for a rollback in the same way."""
+        return await self._now_or_later(run_id, "roll_back", request)
 
     async def extend(self, run_id: str, extension: Extension) -> DecisionReply:
         """Move the deadline of a run's open gate."""
@@ -168,6 +162,37 @@ class TemporalRuns:
         except RPCError as error:
             raise unavailable(self._address, error) from error
 
+    async def _now_or_later(self, run_id: str, name: str, said: Signed) -> DecisionReply:
+        """Send an Update, or leave the Signal of the same name where no worker answers."""
+        async with self._engine() as client:
+            handle = client.get_workflow_handle(run_id)
+            try:
+                return await _update(handle, name, said, update_id=said.id)
+            except WorkflowUpdateFailedError as error:
+                raise refusal(error) from None
+            except WorkflowUpdateRPCTimeoutOrCancelledError:
+                return await _leave_signal(handle, name, said)
+            except RPCError as error:
+                if error.status in NO_WORKER:
+                    return await _leave_signal(handle, name, said)
+                raise gone(run_id, error) from error
+
+    async def _started(self, workflow: str, request: BaseModel, run_id: str, summary: str) -> bool:
+        async with self._engine() as client:
+            try:
+                await client.start_workflow(
+                    workflow,
+                    request,
+                    id=run_id,
+                    task_queue=self._task_queue,
+                    id_reuse_policy=WorkflowIDReusePolicy.REJECT_DUPLICATE,
+                    static_summary=summary[:200],
+                    rpc_timeout=_CALL_TIMEOUT,
+                )
+            except WorkflowAlreadyStartedError:
+                return False
+        return True
+
     async def _now(
         self,
         run_id: str,
@@ -207,10 +232,10 @@ async def _update(
     return reply
 
 
-async def _leave_signal(handle: WorkflowHandle[Any, Any], decision: Decision) -> DecisionReply:
-    await handle.signal("decide", decision, rpc_timeout=_CALL_TIMEOUT)
+async def _leave_signal(handle: WorkflowHandle[Any, Any], name: str, said: Signed) -> DecisionReply:
+    await handle.signal(name, said, rpc_timeout=_CALL_TIMEOUT)
     return DecisionReply(
         answer=Answer.STORED,
-        gate=decision.gate,
+        gate=said.gate,
         text="Stored. No worker is up to check it now; it is checked and counted as soon as one is.",
     )

@@ -1,0 +1,46 @@
+"""Recalls what an ended run did, so that it can be undone."""
+
+from pydantic import BaseModel
+from temporalio import activity
+
+from activities.failures import as_failures
+from holdfast.domain.errors import InvalidInput
+from holdfast.domain.view import RunView
+from holdfast.ports.history import RunHistory
+from holdfast.runbook.plan import Plan, may_roll_back
+
+
+class RecallRequest(BaseModel):
+    """Which run is to be undone, and who wants it."""
+
+    run: str
+    requested_by: str
+
+
+class Recalled(BaseModel):
+    """What the run was, and how it ended."""
+
+    plan: Plan
+    view: RunView
+
+
+class RecallActivities:
+    """Reads ended runs."""
+
+    def __init__(self, history: RunHistory) -> None:
+        """Read from this history."""
+        self._history = history
+
+    @activity.defn
+    async def recall_run(self, request: RecallRequest) -> Recalled:
+        """Return the plan and the last view of a run that has ended."""
+        with as_failures():
+            recalled = Recalled.model_validate(await self._history.recall(request.run))
+            if not recalled.view.state.ended:
+                raise InvalidInput(f"{request.run} has not ended: ask that run itself to roll back")
+            allowed = may_roll_back(recalled.plan)
+            if request.requested_by.strip().lower() not in allowed:
+                raise InvalidInput(
+                    f"'{request.requested_by}' may not roll {request.run} back; {', '.join(allowed)} may"
+                )
+            return recalled

@@ -1,0 +1,77 @@
+"""Holds the systems that a stage changes, so that two runs never change one at once."""
+
+from temporalio import workflow
+
+from workflows import options
+from workflows.board import Board
+from workflows.calls import call
+
+with workflow.unsafe.imports_passed_through():
+    from activities.holding import ClaimReport, ClaimRequest, HoldActivities, ReleaseRequest
+    from holdfast.domain.journal import EntryStatus
+    from holdfast.domain.view import RunState
+    from holdfast.ports.holds import Holder
+    from holdfast.runbook.kinds.rollout import Stage
+    from holdfast.runbook.plan import Plan, systems_of
+
+_STANDING = (EntryStatus.PLANNED, EntryStatus.APPLIED)
+
+
+class Holding:
+    """What one run holds."""
+
+    def __init__(self, board: Board, plan: Plan) -> None:
+        """Hold for the run on this board."""
+        self._board, self._plan = board, plan
+        self._held: set[str] = set()
+
+    async def take(self, stage: Stage, *, whatever_it_takes: bool = False) -> str:
+        """Hold what the stage changes; return why that is refused, empty when it is held.
+
+        Where the file says so, and for a rollback (`whatever_it_takes`), this waits for as long as another run
+        holds one of the systems.
+        """
+        if not workflow.patched("holds"):
+            return ""
+        systems = systems_of(self._plan.spec, stage)
+        if self._held.issuperset(systems):
+            return ""
+        holder = Holder(run=self._board.view.run_id, stage=stage.name, since=workflow.now())
+        request = ClaimRequest(systems=systems, holder=holder)
+        report = await self._claim(request)
+        if report.held is not None:
+            if self._plan.spec.target.if_busy == "refuse" and not whatever_it_takes:
+                return f"{report.held.describe()}, and this runbook refuses to wait (if_busy: refuse)"
+            waits = f"{stage.title} waits: {report.held.describe()}"
+            self._board.show(RunState.CHECKING, waits, say=waits, ping=waits)
+            await self._claim(request.model_copy(update={"wait": True}))
+        self._held |= set(systems)
+        return ""
+
+    async def release(self, *, at_the_end: bool = False) -> None:
+        """Let go of everything, unless the file wants what was changed held to the end of the run."""
+        to_the_end = self._plan.spec.target.hold == "run" and self._something_stands()
+        if not self._held or (to_the_end and not at_the_end):
+            return
+        request = ReleaseRequest(systems=sorted(self._held), run=self._board.view.run_id)
+        self._held = set()
+        await call(
+            HoldActivities.release_systems,
+            request,
+            returns=type(None),
+            summary=f"let go of {', '.join(request.systems)}",
+        )
+
+    async def _claim(self, request: ClaimRequest) -> ClaimReport:
+        names = ", ".join(request.systems)
+        return await call(
+            HoldActivities.claim_systems,
+            request,
+            returns=ClaimReport,
+            start_to_close_timeout=options.WATCH_ATTEMPT if request.wait else options.ATTEMPT,
+            heartbeat_timeout=options.HEARTBEAT,
+            summary=f"{'wait for' if request.wait else 'hold'} {names}",
+        )
+
+    def _something_stands(self) -> bool:
+        return any(entry.status in _STANDING for entry in self._board.view.journal)

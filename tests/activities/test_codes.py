@@ -9,7 +9,7 @@ from activities.calling import (
     CodeDelivery,
     TellRequest,
 )
-from holdfast.domain.decisions import Choice, parse_decision
+from holdfast.domain.decisions import Choice, RollBack, parse, parse_decision
 from holdfast.domain.errors import DecisionRefused, InvalidInput
 from holdfast.domain.people import Person
 from holdfast.domain.proofs import CODE_GOOD_FOR
@@ -117,3 +117,52 @@ async def test_a_code_is_never_sent_by_mail() -> None:
 
     assert (failed.value.type, failed.value.non_retryable) == ("InvalidInput", True)
     assert desk.email.said == []
+
+
+def for_a_rollback(**more: Any) -> CodeDelivery:
+    return CodeDelivery(run_id="run-1", execution="e1", person=BORIS, **more)
+
+
+@pytest.mark.parametrize(
+    ("to", "fields", "words"),
+    [
+        (
+            "",
+            ["gate", "by", "expires_at", "proofs", "code"],
+            "roll back everything that run-1 did, good until 16:30 (Europe/Berlin)",
+        ),
+        (
+            "rate",
+            ["gate", "to", "by", "reason", "expires_at", "proofs", "code"],
+            "roll back what run-1 did after stage 'rate', good until 16:30",
+        ),
+    ],
+)
+async def test_a_code_for_a_rollback_needs_no_gate_and_names_what_stays(
+    to: str, fields: list[str], words: str
+) -> None:
+    desk = Desk()
+
+    await desk.run(desk.activities.send_code, for_a_rollback(to=to, reason="tickets pile up" if to else ""))
+
+    (sent,) = desk.telegram.said
+    pasted = json.loads(sent.paste)
+    assert list(pasted) == fields
+    assert words in sent.text
+    assert "the update 'roll_back' in the Temporal UI" in sent.text
+    read = parse(RollBack, pasted)
+    assert (read.gate, read.to, read.by) == ("rollback", to, "boris")
+    KEYS.check(read, run="run-1", execution="e1", now=desk.now)
+    for wrong in ({"to": "other"}, {"by": "gleb"}):
+        with pytest.raises(DecisionRefused):
+            KEYS.check(read.model_copy(update=wrong), run="run-1", execution="e1", now=desk.now)
+    (entry,) = desk.audit.entries
+    assert (entry.kind, entry.gate, entry.data["action"]) == (AuditKind.CODE, "rollback", read.action)
+
+
+def test_a_delivery_of_an_earlier_history_is_still_read() -> None:
+    kept = delivery().model_dump(mode="json")
+
+    read = CodeDelivery.model_validate(kept)
+
+    assert (read.update, read.about) == ("decide", "1-limit")

@@ -6,13 +6,23 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from holdfast.domain import gates, standing
-from holdfast.domain.decisions import Answer, CodeRequest, Decision, DecisionReply, Extension, Handover, Signed
+from holdfast.domain.decisions import (
+    ROLLBACK,
+    Answer,
+    CodeRequest,
+    Decision,
+    DecisionReply,
+    Extension,
+    Handover,
+    RollBack,
+    Signed,
+)
 from holdfast.domain.errors import DecisionRefused, EngineUnavailable, InvalidInput, UnknownName
 from holdfast.domain.gates import Delegation, Gate, GateState
 from holdfast.domain.people import People, Person
 from holdfast.domain.proofs import Keyring
 from holdfast.domain.signoff import Slot
-from holdfast.domain.view import RunView
+from holdfast.domain.view import RunState, RunView
 from holdfast.ports.audit import AuditEntry, ChainedEntry, ChainReport
 from holdfast.ports.identity import CodeRefused, Enrolment, Intent
 from holdfast.ports.runs import RolloutRequest, RunLine, WaitingGate
@@ -56,7 +66,8 @@ class MemoryRuns:
         slow: calls take this many seconds.
         silent_for: people whose decisions are never answered.
         broken: how many calls fail in a way that nobody foresaw.
-        starts, decisions, extensions, handovers: every effect, in order.
+        starts, decisions, extensions, handovers, rollbacks: every effect, in order.
+        codes: every code that was asked for.
         stored: decisions that nobody has checked yet.
         asked: how many calls came.
         most_at_once: how many calls were there at the same time.
@@ -68,6 +79,8 @@ class MemoryRuns:
         self.decisions: list[Decision] = []
         self.extensions: list[Extension] = []
         self.handovers: list[Handover] = []
+        self.rollbacks: list[RollBack] = []
+        self.codes: list[CodeRequest] = []
         self.stored: list[Decision] = []
         self.down = False
         self.no_worker = False
@@ -126,8 +139,31 @@ class MemoryRuns:
         self.handovers.append(handover)
         return gates.hand_over(handover, _open(view), now)
 
+    async def roll_back(self, run_id: str, request: RollBack) -> DecisionReply:
+        await self._answer()
+        view = self._view(run_id)
+        if self.no_worker:
+            return DecisionReply(answer=Answer.STORED, text="Stored.", gate=ROLLBACK)
+        if request.id not in self._answers:
+            self._answers[request.id] = self._roll_back(view, request)
+        return self._answers[request.id]
+
+    def _roll_back(self, view: RunView, request: RollBack) -> DecisionReply:
+        self._check_code(view, request)
+        if request.by not in view.may_roll_back:
+            raise DecisionRefused(Answer.NOT_AN_APPROVER, f"'{request.by}' may not roll this run back.")
+        if view.state is RunState.ROLLING_BACK:
+            raise DecisionRefused(Answer.ALREADY_DECIDED, "It is rolling back already.")
+        self.rollbacks.append(request)
+        view.state, view.headline = RunState.ROLLING_BACK, f"{request.by} asked for it."
+        return DecisionReply(answer=Answer.ACCEPTED, text="Rolling back.", gate=ROLLBACK)
+
     async def send_code(self, run_id: str, request: CodeRequest) -> DecisionReply:
         await self._answer_at_work()
+        self.codes.append(request)
+        if request.gate == ROLLBACK:
+            self._view(run_id)
+            return DecisionReply(answer=Answer.ACCEPTED, text=f"Sent to {request.by}.", gate=ROLLBACK)
         gate = _open(self._view(run_id))
         return DecisionReply(answer=Answer.ACCEPTED, text=f"Sent to {request.by}.", gate=gate.id)
 

@@ -99,7 +99,7 @@ async def test_the_menu_of_commands_is_published(world: World) -> None:
 
     async with world.bot():
         commands = await eventually(menu)
-    asked = ["gates", "gate", "code", "extend", "delegate", "enrol"]
+    asked = ["gates", "gate", "rollback", "code", "extend", "delegate", "enrol"]
     assert commands == ["rollout", "runs", "run", "runbooks", *asked, "whoami", "help"]
 
 

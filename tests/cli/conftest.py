@@ -25,22 +25,25 @@ from holdfast.apps.cli.verdict_explain import ExplainDeps
 from holdfast.apps.cli.verdicts import VerdictDeps
 from holdfast.domain import gates, standing
 from holdfast.domain.decisions import (
+    ROLLBACK,
     Answer,
     CodeRequest,
     Decision,
     DecisionReply,
     Extension,
     Handover,
+    RollBack,
     Signed,
 )
 from holdfast.domain.errors import DecisionRefused, EngineUnavailable, UnknownName
 from holdfast.domain.evidence import Evidence
 from holdfast.domain.gates import Gate, Question
+from holdfast.domain.pasting import sealed
 from holdfast.domain.people import People, Person
 from holdfast.domain.proofs import CODE_GOOD_FOR, Keyring
 from holdfast.domain.signoff import SignOff
 from holdfast.domain.view import LogLine, RunState, RunView, StageView
-from holdfast.ports.runs import RolloutRequest, RunLine, WaitingGate
+from holdfast.ports.runs import RolloutRequest, RunLine, UndoRequest, WaitingGate
 from holdfast.runbook.library import RunbookLibrary
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -122,6 +125,8 @@ class MemoryRuns:
         script: changes the view, one at each look.
         chats: what each person was sent in private.
         on_code: called with the JSON when one is sent.
+        rolled_back: every rollback that was asked for and counted.
+        undone: every run that was started to undo an ended one, with its id.
     """
 
     views: dict[str, RunView] = field(default_factory=dict)
@@ -131,6 +136,8 @@ class MemoryRuns:
     on_code: Callable[[str], None] = lambda _: None
     down: bool = False
     looks_while_down: int = 0
+    rolled_back: list[RollBack] = field(default_factory=list)
+    undone: list[tuple[UndoRequest, str]] = field(default_factory=list)
     ended: asyncio.Event = field(default_factory=asyncio.Event)
     keyring: Keyring = field(default_factory=lambda: Keyring([secrets.token_hex(16)]))
 
@@ -160,8 +167,23 @@ class MemoryRuns:
         standing.check_handover(handover, view.gate, closed=view.closed_gates, people=view.people, now=now)
         return gates.hand_over(handover, view.gate, now)
 
+    async def undo(self, request, *, run_id):
+        self.undone.append((request, run_id))
+        return True
+
+    async def roll_back(self, run_id: str, request: RollBack) -> DecisionReply:
+        view = self._view(run_id)
+        if self.looks_while_down:
+            return DecisionReply(answer=Answer.STORED, gate=request.gate, text="Stored. No worker is up.")
+        self.keyring.check(request, run=run_id, execution=EXECUTION, now=datetime.now(UTC))
+        view.state = RunState.ROLLING_BACK
+        self.rolled_back.append(request)
+        return DecisionReply(answer=Answer.ACCEPTED, gate=ROLLBACK, text="Rolling back.")
+
     async def send_code(self, run_id: str, request: CodeRequest) -> DecisionReply:
         view = self._view(run_id)
+        if request.gate == ROLLBACK:
+            return self._send_code_for_rollback(view, request)
         if view.gate is None or not standing.may_say(request, view.gate, view.people, datetime.now(UTC)):
             raise DecisionRefused(Answer.NOT_AN_APPROVER, f"'{request.by}' is not asked.")
         text = self.paste(request, run_id)
@@ -170,6 +192,20 @@ class MemoryRuns:
         return DecisionReply(
             answer=Answer.ACCEPTED, gate=view.gate.id, text=f"A code was sent to {request.by}'s private chat."
         )
+
+    def _send_code_for_rollback(self, view: RunView, request: CodeRequest) -> DecisionReply:
+        if request.by not in view.may_roll_back:
+            raise DecisionRefused(Answer.NOT_AN_APPROVER, f"'{request.by}' may not roll this run back.")
+        text = self.paste_for_rollback(request, view.run_id)
+        self.chats.setdefault(request.by, []).append(text)
+        self.on_code(text)
+        told = f"A code was sent to {request.by}'s private chat."
+        return DecisionReply(answer=Answer.ACCEPTED, gate=ROLLBACK, text=told)
+
+    def paste_for_rollback(self, request: CodeRequest, run_id: str = RUN) -> str:
+        """What the bot sends for a rollback."""
+        said = RollBack(by=request.by, to=request.to, reason=request.reason, proofs=("code",))
+        return sealed(self.keyring, run_id, EXECUTION, said, now=datetime.now(UTC))
 
     def paste(self, request: CodeRequest, run_id: str = RUN) -> str:
         """What the bot sends."""

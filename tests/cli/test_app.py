@@ -7,7 +7,7 @@ from tests.cli.conftest import NO_RECORDS, NO_VERDICTS
 
 ROOT = Path(__file__).resolve().parents[2]
 COMMANDS = [
-    *("run", "run rollout", "runs", "show", "approve", "reject"),
+    *("run", "run rollout", "runs", "show", "approve", "reject", "rollback"),
     *("gate", "gate list", "gate show", "gate approve", "gate reject"),
     *("gate extend", "gate delegate", "gate code"),
     *("audit verify", "audit export", "totp enrol", "totp remove"),
@@ -24,7 +24,9 @@ def test_every_command_explains_itself_and_is_documented(holdfast, command):
     assert f"holdfast {command}" in (ROOT / "docs/cli.md").read_text()
 
 
-@pytest.mark.parametrize("command", ["", "run", "run rollout", "approve", "reject", "gate", "validate"])
+@pytest.mark.parametrize(
+    "command", ["", "run", "run rollout", "approve", "reject", "rollback", "gate", "validate"]
+)
 def test_help_teaches_by_examples(holdfast, command):
     told = holdfast(*command.split(), "--help")
 

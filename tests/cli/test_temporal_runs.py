@@ -16,7 +16,15 @@ from temporalio.worker import UnsandboxedWorkflowRunner, Worker
 
 from holdfast.adapters.temporal.runs import TemporalRuns
 from holdfast.domain import gates
-from holdfast.domain.decisions import Answer, CodeRequest, DecisionReply, Extension, Handover
+from holdfast.domain.decisions import (
+    ROLLBACK,
+    Answer,
+    CodeRequest,
+    DecisionReply,
+    Extension,
+    Handover,
+    RollBack,
+)
 from holdfast.domain.errors import (
     DecisionRefused,
     DeliveryUncertain,
@@ -79,6 +87,25 @@ class Asks:
     @workflow.update(name="delegate")
     def hand_over(self, handover: Handover) -> DecisionReply:
         return gates.hand_over(handover, self._gate(), workflow.now())
+
+    @workflow.update
+    def roll_back(self, request: RollBack) -> DecisionReply:
+        return DecisionReply(answer=Answer.ACCEPTED, gate=ROLLBACK, text=f"{self._heard(request)} undone")
+
+    @roll_back.validator
+    def _rollback_counts(self, request: RollBack) -> None:
+        if request.to == "nowhere":
+            raise ApplicationError("Nothing stands.", type=Answer.NOTHING_TO_UNDO, non_retryable=True)
+
+    @workflow.signal(name="roll_back")
+    def roll_back_signalled(self, request: RollBack) -> None:
+        self._heard(request)
+
+    def _heard(self, request: RollBack) -> int:
+        """Count each request once: what was left as a signal may come as an update as well."""
+        if request.id not in self.shown.may_roll_back:
+            self.shown.may_roll_back.append(request.id)
+        return len(self.shown.may_roll_back)
 
     @workflow.update
     async def send_code(self, request: CodeRequest) -> DecisionReply:
@@ -238,6 +265,49 @@ async def test_a_deadline_is_moved_and_a_gate_handed_over(runs, ask):
     assert gate.deadline == IN_A_WEEK
     assert handed == again
     assert [(d.by, d.to) for d in gate.delegations] == [("boris", "vera")]
+
+
+async def test_a_rollback_is_asked_for_and_a_second_delivery_counts_once(runs, ask):
+    run = await ask(PEOPLE, gate_for(PEOPLE))
+
+    first = await runs.roll_back(run.id, RollBack(by="boris", id="one"))
+    again = await runs.roll_back(run.id, RollBack(by="boris", id="one"))
+
+    assert (first.answer, first.text) == (Answer.ACCEPTED, "1 undone")
+    assert again == first
+    assert (await runs.view(run.id)).may_roll_back == ["one"]
+
+
+async def test_a_rollback_is_stored_while_no_worker_is_up(runs, ask, client):
+    later = f"asks-later-{uuid.uuid4().hex[:8]}"
+    run = await ask(PEOPLE, gate_for(PEOPLE), on=later)
+
+    reply = await runs.roll_back(run.id, RollBack(by="boris", id="one"))
+
+    assert (reply.answer, reply.gate) == (Answer.STORED, ROLLBACK)
+    runner = UnsandboxedWorkflowRunner()
+    async with Worker(client, task_queue=later, workflows=[Asks], activities=[tell], workflow_runner=runner):
+
+        async def heard() -> bool:
+            return (await runs.view(run.id)).may_roll_back == ["one"]
+
+        await eventually(heard)
+
+
+async def test_why_a_rollback_does_not_count_is_told(runs, ask):
+    run = await ask(PEOPLE, gate_for(PEOPLE))
+    ended = await ask(PEOPLE, gate_for(PEOPLE))
+    await ended.signal("end")
+    await ended.result()
+
+    with pytest.raises(DecisionRefused, match="Nothing stands") as refused:
+        await runs.roll_back(run.id, RollBack(by="boris", to="nowhere"))
+    with pytest.raises(DecisionRefused, match="The run has ended"):
+        await runs.roll_back(ended.id, RollBack(by="boris"))
+    with pytest.raises(UnknownName):
+        await runs.roll_back("asks-nowhere", RollBack(by="boris"))
+
+    assert refused.value.answer == Answer.NOTHING_TO_UNDO
 
 
 async def test_a_code_is_sent_and_the_reply_says_where(runs, ask):

@@ -3,10 +3,10 @@ from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
 
-from holdfast.domain.decisions import Choice, parse_decision
+from holdfast.domain.decisions import Choice, RollBack, parse, parse_decision
 from holdfast.domain.errors import DecisionRefused
 from holdfast.domain.gates import Gate
-from holdfast.domain.pasting import paste_for
+from holdfast.domain.pasting import paste_for, sealed
 from holdfast.domain.proofs import Keyring
 
 KEYS = Keyring(["a secret for tests only"])
@@ -47,3 +47,18 @@ def test_a_reason_is_free_to_be_written_afterwards() -> None:
 
     KEYS.check(filled, run="run-1", execution="x1", now=NOW)
     assert filled.reason == "not on a Friday"
+
+
+@pytest.mark.parametrize("to", ["", "rate"])
+def test_a_rollback_is_pasted_without_any_gate_and_good_for_what_it_names_only(to: str) -> None:
+    said = RollBack(by="boris", to=to, proofs=("code",))
+
+    read = parse(RollBack, json.loads(sealed(KEYS, "run-1", "x1", said, now=NOW)))
+
+    KEYS.check(read, run="run-1", execution="x1", now=NOW)
+    assert (read.gate, read.to) == ("rollback", to)
+    for wrong in ({"run": "run-2"}, {"execution": "x2"}):
+        with pytest.raises(DecisionRefused):
+            KEYS.check(read, **{"run": "run-1", "execution": "x1", "now": NOW, **wrong})
+    with pytest.raises(DecisionRefused):
+        KEYS.check(read.model_copy(update={"to": "pool"}), run="run-1", execution="x1", now=NOW)

@@ -23,6 +23,7 @@ from tests.telegram.views import (
     a_view,
     an_entry,
     an_open_gate,
+    an_undoable_view,
 )
 
 
@@ -175,6 +176,34 @@ def test_buttons_carry_run_and_token() -> None:
     ]
 
 
+def buttons_of(view: RunView) -> list[tuple[str, str | None]]:
+    keyboard = render(view).keyboard
+    return [(b.text, b.callback_data) for row in keyboard.inline_keyboard for b in row] if keyboard else []
+
+
+def test_what_can_be_undone_can_be_rolled_back_from_the_card_with_or_without_a_gate() -> None:
+    roll_back = ("⏪ Roll back…", "u:rollout-4f7qk2mz:ask")
+    assert buttons_of(an_undoable_view()) == [roll_back]
+    labels = [label for label, _ in buttons_of(an_undoable_view(gate=an_open_gate()))]
+    assert labels == ["Continue", "Roll back", "Evidence", "⏪ Roll back…"]
+
+
+@pytest.mark.parametrize("state", [s for s in RunState if s.ended])
+def test_a_run_that_has_ended_offers_no_rollback(state: RunState) -> None:
+    assert buttons_of(an_undoable_view(state=state)) == []
+
+
+@pytest.mark.parametrize("changes", [{"journal": []}, {"may_roll_back": []}, {"run_id": "r" * 60}])
+def test_where_nothing_or_nobody_could_roll_back_there_is_no_button(changes: dict[str, object]) -> None:
+    assert buttons_of(an_undoable_view(**changes)) == []
+
+
+def test_a_gate_without_room_for_its_buttons_says_so_although_the_rollback_has_one() -> None:
+    card = render(an_undoable_view(gate=an_open_gate(token="")))
+    assert "answer in the Temporal UI or on the command line" in card.plain
+    assert card.keyboard
+
+
 @pytest.mark.parametrize("gate", [None, an_open_gate(state=GateState.APPROVED)])
 def test_without_an_open_gate_there_are_no_buttons_and_the_last_decision_is_told(gate: Gate | None) -> None:
     card = render(a_view(gate=gate, closed_gates=[a_closed_gate()]))
@@ -293,12 +322,13 @@ gates = st.builds(
     ),
     again_because=texts,
 )
+stage_names = st.sampled_from(["rate", "pool"])
 entries = st.builds(
     JournalEntry,
     effect=st.builds(
         Effect,
         key=texts,
-        stage=texts,
+        stage=stage_names,
         kind=texts,
         endpoint=texts,
         part=texts,
@@ -306,7 +336,7 @@ entries = st.builds(
         title=texts,
     ),
     before=st.just({}),
-    after=st.just({}),
+    after=st.sampled_from([{}, {"x": 1}]),
     status=st.sampled_from(EntryStatus),
     recorded_at=moments,
     note=texts,
@@ -346,7 +376,7 @@ run_views = st.builds(
     stages=st.lists(
         st.builds(
             StageView,
-            name=texts,
+            name=stage_names | texts,
             title=texts,
             change=texts,
             state=st.sampled_from(StageState),
@@ -358,6 +388,7 @@ run_views = st.builds(
     closed_gates=st.lists(gates, max_size=2),
     verdict=st.none() | verdicts,
     journal=st.lists(entries, max_size=10),
+    may_roll_back=st.lists(texts, max_size=2),
     log=st.lists(st.builds(LogLine, at=moments, text=texts), max_size=8),
     ui_url=st.sampled_from(["", "http://a.b/c?d=1&e=2"]) | texts.map(lambda t: f"https://h.example/{t}"),
 )
@@ -375,4 +406,4 @@ def test_every_card_fits_reads_back_as_its_words_and_has_buttons_that_telegram_t
     assert read(card.html).text == card.plain
     buttons = [b for row in card.keyboard.inline_keyboard for b in row] if card.keyboard else []
     assert all(b.text.strip() and b.callback_data and len(b.callback_data.encode()) <= 64 for b in buttons)
-    assert not buttons or (view.gate is not None and view.gate.state is GateState.OPEN)
+    assert not buttons or not view.state.ended or (view.gate is not None and view.gate.state is GateState.OPEN)

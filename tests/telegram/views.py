@@ -78,6 +78,27 @@ def an_entry(title: str, status: EntryStatus) -> JournalEntry:
     return JournalEntry(effect=effect, before={"pool": 2}, after={"pool": 8}, status=status, recorded_at=NOW)
 
 
+def a_standing_entry(stage: str, title: str = "", *, lasting: bool = False) -> JournalEntry:
+    """One that a rollback of the stage would take back, if it is not lasting."""
+    entry = an_entry(title or f"{stage} for everybody", EntryStatus.APPLIED)
+    return entry.model_copy(
+        update={"effect": entry.effect.model_copy(update={"stage": stage, "lasting": lasting})}
+    )
+
+
+def an_undoable_view(**changes: object) -> RunView:
+    """A run with its first stage promoted and its second one out, which olga or pavel may roll back."""
+    journal = [a_standing_entry("rate"), a_standing_entry("pool")]
+    view = a_view(
+        state=RunState.WATCHING,
+        gate=None,
+        journal=journal,
+        may_roll_back=["olga", "pavel"],
+    )
+    view.stages[0].change, view.stages[1].change = "rate_limit = 25 (now 5)", "pool = 64 (now 8)"
+    return view.model_copy(update=changes)
+
+
 def a_view(**changes: object) -> RunView:
     view = RunView(
         run_id="rollout-4f7qk2mz",

@@ -8,7 +8,16 @@ import pyotp
 
 from holdfast.apps.web import WebServices
 from holdfast.domain import standing
-from holdfast.domain.decisions import Answer, CodeRequest, Decision, DecisionReply, Extension, Handover
+from holdfast.domain.decisions import (
+    ROLLBACK,
+    Answer,
+    CodeRequest,
+    Decision,
+    DecisionReply,
+    Extension,
+    Handover,
+    RollBack,
+)
 from holdfast.domain.errors import EngineUnavailable, UnknownName
 from holdfast.domain.evidence import Evidence
 from holdfast.domain.gates import Gate, GateState, Question, open_gate, record
@@ -148,6 +157,7 @@ class MemoryRuns:
         workers: without them nothing is shown, and decisions are stored.
         counted: every decision that counted, in order.
         delivered: every decision that came, in order.
+        rollbacks: every rollback that was asked for, in order.
     """
 
     def __init__(self, view: RunView, keyring: Keyring) -> None:
@@ -158,6 +168,7 @@ class MemoryRuns:
         self.workers = True
         self.counted: list[Decision] = []
         self.delivered: list[Decision] = []
+        self.rollbacks: list[RollBack] = []
         self.replies: dict[str, DecisionReply] = {}
 
     async def decide(self, run_id: str, decision: Decision) -> DecisionReply:
@@ -179,6 +190,16 @@ class MemoryRuns:
         if gate.state is not GateState.OPEN:
             self.close()
         return reply
+
+    async def roll_back(self, run_id: str, request: RollBack) -> DecisionReply:
+        self._answer(run_id)
+        if not self.workers:
+            self.rollbacks.append(request)
+            return DecisionReply(answer=Answer.STORED, gate=ROLLBACK, text="Stored. No worker is up now.")
+        self.keyring.check(request, run=run_id, execution="0a1b-2c3d", now=self.now)
+        self.rollbacks.append(request)
+        self.run.state = RunState.ROLLING_BACK
+        return DecisionReply(answer=Answer.ACCEPTED, gate=ROLLBACK, text="Rolling back.")
 
     def close(self) -> None:
         assert self.run.gate is not None

@@ -1,14 +1,16 @@
-"""The buttons of an open gate: what each carries is `<letter>:<run id>:<what it is about>`."""
+"""The buttons of an open gate and of a run: what each carries is `<letter>:<run id>:<what it is about>`."""
 
 from aiogram.types import InlineKeyboardButton, InlineKeyboardMarkup
 
 from holdfast.adapters.telegram.wording import clip
 from holdfast.domain.gates import Gate
 
-APPROVE, REJECT, CODE, EVIDENCE = "a", "r", "c", "e"
+APPROVE, REJECT, CODE, EVIDENCE, ROLL_BACK = "a", "r", "c", "e", "u"
 _CALLBACK_BYTES = 64
 _LABEL_UNITS = 40
 _CODE_LABEL = "Code for Temporal UI / terminal"
+_ROLL_BACK_LABEL = "⏪ Roll back…"
+_ASK = "ask"
 
 
 def label_of(label: str) -> str:
@@ -21,8 +23,8 @@ def fits_buttons(run_id: str, about: str) -> bool:
     return bool(about) and ":" not in about and len(f"a:{run_id}:{about}".encode()) <= _CALLBACK_BYTES
 
 
-def group_buttons(gate: Gate, run_id: str, *, against: bool) -> InlineKeyboardMarkup | None:
-    """Return the buttons for everybody in a group, or None where they do not fit.
+def group_buttons(gate: Gate, run_id: str, *, against: bool) -> list[list[InlineKeyboardButton]]:
+    """Return the buttons for everybody in a group, row by row; none where they do not fit.
 
     Args:
         gate: which is open.
@@ -30,12 +32,18 @@ def group_buttons(gate: Gate, run_id: str, *, against: bool) -> InlineKeyboardMa
         against: whether the verdict is against going on.
     """
     if not fits_buttons(run_id, gate.token):
-        return None
-    rows = [
+        return []
+    return [
         _answers(gate, run_id, gate.token, against=against),
         [_button("Evidence", EVIDENCE, run_id, gate.token)],
     ]
-    return InlineKeyboardMarkup(inline_keyboard=rows)
+
+
+def roll_back_buttons(run_id: str) -> list[list[InlineKeyboardButton]]:
+    """Return the button that asks what a rollback would undo; none where it does not fit."""
+    if not run_id or not fits_buttons(run_id, _ASK):
+        return []
+    return [[_button(_ROLL_BACK_LABEL, ROLL_BACK, run_id, _ASK)]]
 
 
 def private_buttons(

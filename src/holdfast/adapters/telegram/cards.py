@@ -5,16 +5,17 @@ What happens and what is asked stands first; numbers, history and identifiers fo
 
 from dataclasses import dataclass
 
-from aiogram.types import InlineKeyboardMarkup
+from aiogram.types import InlineKeyboardButton, InlineKeyboardMarkup
 from aiogram.utils.formatting import Bold, Code, ExpandableBlockQuote, Italic, Text
 
 from holdfast.adapters.telegram import questions
-from holdfast.adapters.telegram.buttons import group_buttons
+from holdfast.adapters.telegram.buttons import group_buttons, roll_back_buttons
 from holdfast.adapters.telegram.layout import Card, joined, link, marked
 from holdfast.adapters.telegram.tables import verdict_block
 from holdfast.adapters.telegram.wording import MESSAGE_LIMIT, clip, units
 from holdfast.domain.gates import Gate, GateState, outcome_of
 from holdfast.domain.journal import EntryStatus, JournalEntry
+from holdfast.domain.rollback import may_be_undone
 from holdfast.domain.view import RunState, RunView, StageState, StageView
 
 _STATE_EMOJI = {
@@ -61,14 +62,16 @@ def render(view: RunView, *, notice: str = "") -> Card:
         view: what to show.
         notice: a line to stand above everything else.
     """
-    keyboard = _keyboard(view)
+    answers = _answers(view)
+    rows = [*answers, *(roll_back_buttons(view.run_id) if may_be_undone(view) else [])]
     for detail in _DETAILS:
-        text = _text(view, detail, notice=notice, answerable=keyboard is not None)
+        text = _text(view, detail, notice=notice, answerable=bool(answers))
         plain, _ = text.render()
         if units(plain) <= MESSAGE_LIMIT:
             break
     else:
         raise AssertionError("the least detailed card is bounded by its limits")
+    keyboard = InlineKeyboardMarkup(inline_keyboard=rows) if rows else None
     return Card(html=text.as_html(), plain=plain, keyboard=keyboard)
 
 
@@ -176,9 +179,9 @@ def _foot(view: RunView) -> list[Text]:
     return [run, *link("Open in the Temporal UI", view.ui_url, name="Temporal UI")]
 
 
-def _keyboard(view: RunView) -> InlineKeyboardMarkup | None:
+def _answers(view: RunView) -> list[list[InlineKeyboardButton]]:
     gate = _open_gate(view)
     if gate is None:
-        return None
+        return []
     against = view.verdict is not None and view.verdict.outcome != "continue"
     return group_buttons(gate, view.run_id, against=against)

@@ -24,6 +24,7 @@ from holdfast.apps.bot.intake import Intake, IntakeSettings
 from holdfast.apps.bot.metrics import BotMetrics
 from holdfast.apps.bot.middlewares import ErrorsInWords, OnlyKnownPeople
 from holdfast.apps.bot.reasons import Reasons
+from holdfast.apps.bot.rollbacks import Rollbacks
 from holdfast.apps.bot.rollouts import Rollouts
 from holdfast.apps.bot.runs import Runs
 from holdfast.apps.bot.second_factor import SecondFactors
@@ -80,7 +81,8 @@ class BotApp:
 
     def _routes(self, services: Services) -> Dispatcher:
         taps, finder = Taps(services, self._metrics), Finder(services)
-        errands = Errands(services, Clerk(services, finder))
+        clerk = Clerk(services, finder)
+        errands, rollbacks = Errands(services, clerk), Rollbacks(services, clerk, taps)
         rollouts, gates = Rollouts(services, taps), Gates(services, finder, taps)
         codes, reasons = Codes(services, errands, finder, taps), Reasons(services, errands, taps)
         known = Router(name="known-people")
@@ -89,6 +91,7 @@ class BotApp:
             rollouts.commands(),
             Runs(services).commands(),
             gates.commands(),
+            rollbacks.commands(),
             codes.commands(),
             Handing(services, errands, finder).commands(),
             SecondFactors(services, errands).router(),
@@ -105,6 +108,7 @@ class BotApp:
             rollouts.buttons(),
             gates.buttons(),
             codes.buttons(),
+            rollbacks.buttons(),
             reasons.buttons(),
             unknown_buttons_router(taps),
         )

@@ -10,12 +10,13 @@ from holdfast.apps.bot.standins import StandIns
 from holdfast.apps.bot.times import shown
 from holdfast.apps.bot.wishes import What, Wish
 from holdfast.domain import standing
-from holdfast.domain.decisions import Answer, Choice, Decision, Extension, Handover, Signed
+from holdfast.domain.decisions import Answer, Choice, Decision, Extension, Handover, RollBack, Signed
 from holdfast.domain.errors import DecisionRefused, EngineUnavailable
 from holdfast.domain.gates import Gate
 from holdfast.domain.pasting import paste_for
 from holdfast.domain.people import Person
 from holdfast.domain.proofs import CODE_GOOD_FOR, TOTP
+from holdfast.domain.rollback import asked_in_person
 from holdfast.domain.view import RunView
 from holdfast.ports.audit import AuditEntry, AuditKind
 
@@ -131,6 +132,19 @@ class Clerk:
         if case.wish.what is What.CODE:
             return await self._hand_out(case, case.gate, (CODE, *factor))
         return await self._send(case, case.gate, (TELEGRAM, *factor))
+
+    async def roll_back(self, person: Person, run: str, *, to: str, reason: str, key: str) -> Outcome:
+        """Ask a run to undo what it did after the stage `to`; empty: everything. The same `key` counts once.
+
+        No code of the authenticator app is asked for: to undo is the safe direction.
+
+        Raises:
+            DecisionRefused: it does not count; the text says why.
+        """
+        said = RollBack(by=person.name, to=to, reason=reason, channel=TELEGRAM, id=key, proofs=(TELEGRAM,))
+        signed = asked_in_person(self._services.keyring, run, said, now=self._services.now())
+        reply = await self._services.runs.roll_back(run, signed)
+        return Outcome(label=reply.answer, text=reply.text, alert=reply.answer is Answer.STORED)
 
     async def _send(self, case: Case, gate: Gate, proofs: tuple[str, ...]) -> Outcome:
         runs, run, said = self._services.runs, case.wish.run, self._said(case, gate, proofs)

@@ -16,7 +16,7 @@ from holdfast.apps.bot.taps import TapAnswer, Taps
 from holdfast.apps.bot.texts import fill
 from holdfast.apps.bot.times import Words
 from holdfast.apps.bot.wishes import What, Wish
-from holdfast.domain.decisions import Choice
+from holdfast.domain.decisions import ROLLBACK, Choice, CodeRequest
 from holdfast.domain.errors import InvalidInput
 from holdfast.domain.people import Person
 
@@ -50,18 +50,29 @@ class Codes:
             await reply(message, fill(gate_texts.PRIVATE_ONLY, command="/code"))
             return
         words = Words(command.args or "")
-        view, gate = await self._finder.open_gate(words.next(), person)
+        name, choice = words.next(), words.next()
+        if choice.lower() == ROLLBACK:
+            await self._for_rollback(message, name, person, to=words.next().lower())
+            return
+        view, gate = await self._finder.open_gate(name, person)
         wish = Wish(
             what=What.CODE,
             id=command_id(bot, event_update),
             run=view.run_id,
             gate=gate.id,
-            choice=_choice(words.next()),
+            choice=_choice(choice),
             reason=words.rest(),
         )
         outcome = await self._errands.begin(person, wish, bot=bot, at=message)
         if outcome.paste:
             await reply(message, pasted(outcome, wish, person, self._services.now()))
+
+    async def _for_rollback(self, message: Message, name: str, person: Person, *, to: str) -> None:
+        """Have the run itself send the JSON: it may have no open gate from which one could be signed here."""
+        view = (await self._finder.named(name, person)).view
+        request = CodeRequest(by=person.name, gate=ROLLBACK, to=to)
+        sent = await self._services.runs.send_code(view.run_id, request)
+        await reply(message, fill("{text}", text=sent.text))
 
     async def tapped(self, query: CallbackQuery, received_at: float, bot: Bot) -> None:
         """Do the same for an approval, always in the private chat."""

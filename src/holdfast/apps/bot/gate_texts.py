@@ -104,7 +104,7 @@ SEVERAL_GATES = "gate: several runs ask '{name}'; name the run: {runs}"
 
 # --- codes --------------------------------------------------------------------------------------------------
 PRIVATE_ONLY = "That is secret, so I do it only in our private chat: write {command} to me there."
-CODE_CHOICE = "choice: write approve or reject, not '{word}'"
+CODE_CHOICE = "choice: write approve, reject or rollback, not '{word}'"
 PASTE = (
     "<b>{what}</b>\n<pre>{paste}</pre>\nGood until {until}, for this answer only. Temporal UI: open the run, "
     "Send an Update, <code>decide</code>, paste it whole. Terminal: "

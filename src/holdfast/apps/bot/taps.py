@@ -5,6 +5,7 @@ import time
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from dataclasses import dataclass
+from typing import Final
 
 import structlog
 from aiogram.exceptions import TelegramBadRequest
@@ -17,7 +18,8 @@ from holdfast.domain.errors import DecisionRefused, EngineUnavailable, InvalidIn
 from holdfast.domain.people import Person
 from holdfast.ports.audit import AuditEntry, AuditKind
 
-_RECORDED_HERE = {"stranger", "others_button"}
+MAY_NOT_ROLL_BACK: Final = "may_not_roll_back"
+_RECORDED_HERE = {"stranger", "others_button", MAY_NOT_ROLL_BACK}
 _log: structlog.stdlib.BoundLogger = structlog.get_logger(__name__)
 
 
@@ -81,7 +83,7 @@ class Taps:
             return await act(person)
 
     async def _record(self, query: CallbackQuery, answer: TapAnswer) -> None:
-        """Put on record what no run hears of: taps by strangers (one an hour), and on others' buttons."""
+        """Put on record what no run hears of: taps by strangers (one an hour), and on what is for others."""
         if answer.label not in _RECORDED_HERE:
             return
         now, who = self._services.now(), query.from_user.id

@@ -18,7 +18,8 @@ COMMANDS = {
     "runbooks": "What can be started",
     "gates": "What waits for your answer",
     "gate": "A question and what it rests on: /gate [gate or run]",
-    "code": "An answer to carry to the Temporal UI: /code GATE [approve|reject]",
+    "rollback": "Undo what a run did: /rollback RUN [reason]",
+    "code": "An answer to carry to the Temporal UI: /code GATE [approve|reject|rollback]",
     "extend": "More time: /extend GATE +7d [reason]",
     "delegate": "Somebody answers for you: /delegate GATE NAME",
     "enrol": "Set up your authenticator app",
@@ -31,12 +32,14 @@ HELP = (
     "/rollout [runbook] [pace=NAME] – start a rollout\n"
     "/runs – the newest runs\n"
     "/run [id] – show a run; without id the newest\n"
-    "/runbooks – what can be started\n\n"
+    "/runbooks – what can be started\n"
+    "/rollback RUN [reason] – undo what a run did, at any time; shows first what, and asks\n\n"
     "/gates – what waits for your answer\n"
     "/gate [gate or run] – one question and what it rests on\n"
     "/extend GATE UNTIL [reason] – give it more time\n"
     "/delegate GATE NAME – let somebody answer for you; /delegate alone explains the rest\n"
     "/code GATE [approve|reject] – an answer to paste into the Temporal UI or a terminal (private chat)\n"
+    "/code RUN rollback [STAGE] – the same for a rollback; STAGE is the last one that stays\n"
     "/enrol – set up your authenticator app (private chat)\n\n"
     "/whoami – who you are to Holdfast\n\n"
     "Each run has one message, which is kept up to date. When a decision is asked, it has two buttons; "

@@ -7,8 +7,11 @@ from holdfast.apps.cli.decisions import DecisionCommands
 from holdfast.apps.cli.deps import CliDeps
 from holdfast.apps.cli.exits import sentences
 from holdfast.apps.cli.files import FileCommands
+from holdfast.apps.cli.gate_check import add_gate_check
 from holdfast.apps.cli.gates import GateCommands
+from holdfast.apps.cli.plan import add_plan
 from holdfast.apps.cli.records import RecordCommands, add_records
+from holdfast.apps.cli.rollback import RollbackCommands
 from holdfast.apps.cli.runs import RunCommands
 from holdfast.apps.cli.verdicts import add_verdicts
 
@@ -25,7 +28,9 @@ Examples:
   holdfast gate list --as boris                  what waits for me
   holdfast approve rollout-4f7qk2mz --as boris   answer the open gate
   holdfast verdict explain rollout-4f7qk2mz      why the newest verdict is what it is
+  holdfast plan support-surge                    what would change where; changes nothing
   holdfast validate --all                        before a runbook is reviewed
+  holdfast gate-check support-surge --as anna    in a pipeline; its exit codes are its own, see its --help
 
 Exit codes:
   0  done; with --wait: promoted
@@ -70,6 +75,15 @@ Examples:
 The JSON that proves who you are is sent to your private chat; paste it when you are asked.
 A rejection needs a reason: others have to know what to change before they ask again."""
 
+_ROLLBACK_EXAMPLES = """\
+Examples:
+  holdfast rollback rollout-4f7qk2mz --as boris --reason 'tickets pile up'
+  holdfast rollback rollout-4f7qk2mz --as boris --to bot-rate-limit
+  holdfast rollback rollout-4f7qk2mz --as boris --paste code.json --yes --wait
+
+What would be undone is shown first. The JSON that proves who you are is sent to your private chat.
+With --wait the exit code is 0 when the run has rolled back."""
+
 _VALIDATE_EXAMPLES = """\
 Examples:
   holdfast validate runbooks/rollout/support-surge.yaml
@@ -77,6 +91,8 @@ Examples:
 
 Each problem is one line: FILE:LINE: field: what is wrong
 Any problem makes the exit code 2."""
+
+_DECISIONS = Group("Decisions", sort_key=2)
 
 
 def build_app(deps: CliDeps) -> App:
@@ -91,8 +107,12 @@ def build_app(deps: CliDeps) -> App:
         error_formatter=str,
     )
     _add_runs(app, RunCommands(deps))
+    add_gate_check(app, deps)
     _add_gates(app, GateCommands(deps), DecisionCommands(deps))
+    app.command(RollbackCommands(deps).rollback, group=_DECISIONS, help_epilogue=_ROLLBACK_EXAMPLES)
     _add_files(app, FileCommands(deps))
+    if deps.plan is not None:
+        add_plan(app, deps.plan, group="Files")
     add_verdicts(app, deps.verdicts)
     add_records(app, RecordCommands(deps.records))
     _add_roles(app, deps)
@@ -123,7 +143,7 @@ def _add_runs(app: App, commands: RunCommands) -> None:
 
 
 def _add_gates(app: App, looking: GateCommands, saying: DecisionCommands) -> None:
-    group = Group("Decisions", sort_key=2)
+    group = _DECISIONS
     gate = App(name="gate", help="See what is asked, and answer.", group=group, help_epilogue=_GATE_EXAMPLES)
     gate.command(looking.waiting, name="list")
     gate.command(looking.show)

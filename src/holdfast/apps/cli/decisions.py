@@ -14,7 +14,16 @@ from holdfast.apps.cli.moments import until as read_until
 from holdfast.apps.cli.output import Output
 from holdfast.apps.cli.parameters import AllSaid, AsJson, AsPerson, OneGate, Reason, RunId, Said, Until
 from holdfast.apps.cli.proof import at_hand, from_terminal, proven
-from holdfast.domain.decisions import Choice, CodeRequest, Decision, DecisionReply, Extension, Handover, Signed
+from holdfast.domain.decisions import (
+    ROLLBACK,
+    Choice,
+    CodeRequest,
+    Decision,
+    DecisionReply,
+    Extension,
+    Handover,
+    Signed,
+)
 from holdfast.domain.errors import InvalidInput
 from holdfast.ports.runs import RunControl
 
@@ -38,7 +47,7 @@ class DecisionCommands:
 
     async def extend(self, run: RunId, /, *, until: Until = "", said: AllSaid, as_json: AsJson = False) -> None:
         """Move the deadline of a gate to a later moment."""
-        out, request = Output(as_json=as_json), _request(said, until=until)
+        out, request = Output(as_json=as_json), request_of(said, until=until)
         if request.until is None and not said.paste:
             raise InvalidInput("say until when: --until 2026-12-31T12:00+01:00, or --until +7d from now")
         async with self._deps.run_control() as control:
@@ -50,7 +59,7 @@ class DecisionCommands:
         self, run: RunId, /, *, to: _To = "", until: Until = "", said: AllSaid, as_json: AsJson = False
     ) -> None:
         """Hand a gate over: somebody else may answer it in your place."""
-        out, request = Output(as_json=as_json), _request(said, to=to, until=until)
+        out, request = Output(as_json=as_json), request_of(said, to=to, until=until)
         if not request.to and not said.paste:
             raise InvalidInput("say to whom: --to NAME, a short name in people.yaml")
         async with self._deps.run_control() as control:
@@ -68,6 +77,10 @@ class DecisionCommands:
         reject: Annotated[
             bool, Parameter(help="For a rejection; give a --reason.", show_default=False)
         ] = False,
+        rollback: Annotated[
+            bool,
+            Parameter(help="For a rollback; --to is then the last stage that stays.", show_default=False),
+        ] = False,
         until: Until = "",
         to: _To = "",
         gate: OneGate = "",
@@ -77,22 +90,27 @@ class DecisionCommands:
         """Have the approval JSON sent to your private chat, for use here or in the Temporal UI.
 
         It is for an approval; with --reject for a rejection, with --until for another deadline, with --to for
-        handing over. Anybody may ask, only the person whom --as names gets it.
+        handing over, with --rollback for a rollback. Anybody may ask, only the person whom --as names gets it.
         """
-        out, said = Output(as_json=as_json), Said(person=person, gate=gate, reason=reason)
+        if rollback and (reject or until or gate):
+            raise InvalidInput(
+                "--rollback does not go with --reject, --until or --gate: one code is for one thing"
+            )
+        said = Said(person=person, gate=ROLLBACK if rollback else gate, reason=reason)
+        out = Output(as_json=as_json)
         choice = Choice.REJECT if reject else Choice.APPROVE
-        request = _request(said, decision=choice, until=until, to=to)
+        request = request_of(said, decision=choice, until=until, to=to)
         if reject and (to or until):
             raise InvalidInput("--reject does not go with --until or --to: one code is for one thing")
         _needs_reason(request)
         async with self._deps.run_control() as control:
             reply = await control.send_code(run, request)
         _tell(out, run, reply)
-        out.say(f"Then: holdfast gate {_verb(request)} {run} --as {request.by} --paste FILE, or - for stdin")
+        out.say(f"Then: holdfast {_command(request, run)} --as {request.by} --paste FILE, or - for stdin")
 
     async def _answer(self, run: str, choice: Choice, said: Said, out: Output) -> None:
         async with self._deps.run_control() as control:
-            decision = await _proof(control, run, Decision, _request(said, decision=choice), said, out=out)
+            decision = await _proof(control, run, Decision, request_of(said, decision=choice), said, out=out)
             reply = await control.decide(run, decision)
         _tell(out, run, reply, decision=choice)
 
@@ -104,7 +122,7 @@ async def _proof(
     text = at_hand(said.paste)
     if text is not None:
         if not text.strip():
-            raise InvalidInput(_how_to_get_one(run, request))
+            raise InvalidInput(how_to_get_one(run, request))
         return proven(model, text, request, evidence=said.evidence)
     _needs_reason(request)
     request, evidence = await _shown(control, run, request, said.evidence, out)
@@ -125,7 +143,12 @@ async def _shown(
     return request.model_copy(update={"gate": gate.id}), evidence or gate.evidence
 
 
-def _request(said: Said, *, decision: Choice = Choice.APPROVE, until: str = "", to: str = "") -> CodeRequest:
+def request_of(said: Said, *, decision: Choice = Choice.APPROVE, until: str = "", to: str = "") -> CodeRequest:
+    """Return what is to be said, as a request for the code that it needs.
+
+    Raises:
+        InvalidInput: it could not be recorded.
+    """
     try:
         return CodeRequest(
             by=said.person,
@@ -147,10 +170,13 @@ def _needs_reason(request: CodeRequest) -> None:
         )
 
 
-def _how_to_get_one(run: str, request: CodeRequest) -> str:
+def how_to_get_one(run: str, request: CodeRequest) -> str:
+    """Return the sentence for somebody who gave no JSON where one was expected."""
     words = ["holdfast", "gate", "code", run, "--as", request.by]
     if request.decision is Choice.REJECT:
         words += ["--reject", "--reason", request.reason or "why"]
+    if request.gate == ROLLBACK:
+        words += ["--rollback"]
     if request.to:
         words += ["--to", request.to]
     if request.until:
@@ -161,10 +187,12 @@ def _how_to_get_one(run: str, request: CodeRequest) -> str:
     )
 
 
-def _verb(request: CodeRequest) -> str:
+def _command(request: CodeRequest, run: str) -> str:
+    if request.gate == ROLLBACK:
+        return f"rollback {run} --to {request.to}" if request.to else f"rollback {run}"
     if request.to:
-        return "delegate"
-    return "extend" if request.until else request.decision
+        return f"gate delegate {run}"
+    return f"gate {'extend' if request.until else request.decision} {run}"
 
 
 def _tell(out: Output, run: str, reply: DecisionReply, **said: Any) -> None:

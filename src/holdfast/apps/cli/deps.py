@@ -2,6 +2,7 @@ from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 
+from holdfast.apps.cli.plan import PlanDeps
 from holdfast.apps.cli.records import RecordDeps
 from holdfast.apps.cli.verdicts import VerdictDeps
 from holdfast.ports.runs import RunControl
@@ -20,6 +21,7 @@ class CliDeps:
         records: the audit log and the authenticator apps.
         verdicts: past and present verdicts.
         default_pace: the pace of runs that are started without naming one.
+        plan: the systems and metrics that a plan reads; None leaves `holdfast plan` out.
     """
 
     library: Callable[[], RunbookLibrary]
@@ -31,3 +33,4 @@ class CliDeps:
     records: RecordDeps
     verdicts: VerdictDeps
     default_pace: str = "default"
+    plan: PlanDeps | None = None

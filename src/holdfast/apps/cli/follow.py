@@ -7,8 +7,10 @@ from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
 
+from holdfast.apps.cli.exits import Exit
+from holdfast.apps.cli.output import Output
 from holdfast.domain.errors import EngineUnavailable
-from holdfast.domain.view import LogLine, RunView
+from holdfast.domain.view import LogLine, RunState, RunView
 from holdfast.ports.runs import RunControl
 
 _POLL_SECONDS = 1.0
@@ -57,6 +59,24 @@ async def follow(
             if news.tell_silence(error) > patience.total_seconds():
                 raise
             await asyncio.sleep(_POLL_SECONDS)
+
+
+async def to_the_end(
+    control: RunControl, run_id: str, out: Output, document: dict[str, Any], *, wanted: RunState
+) -> Exit:
+    """Follow a run to its end, put how it ended into the document, and return whether that was wanted.
+
+    Raises:
+        EngineUnavailable: nothing was heard for a while; the run goes on by itself.
+    """
+    try:
+        view, report = await follow(control, run_id, out.say)
+    except EngineUnavailable as error:
+        raise EngineUnavailable(f"{error}. The run goes on without us: holdfast show {run_id}") from None
+    state = view.state if view.state.ended else f"ended from outside while {view.state}"
+    out.say(f"{run_id}: {state}. {view.headline}")
+    document |= {"state": state, "headline": view.headline, "why": report.get("why", "")}
+    return Exit.DONE if view.state is wanted else Exit.OTHERWISE
 
 
 async def _until_end(control: RunControl, run_id: str, news: _News) -> tuple[RunView, dict[str, Any]]:

@@ -11,6 +11,19 @@ RunId = Annotated[str, Parameter(help="The run's id, as `holdfast runs` lists it
 OneGate = Annotated[str, Parameter(help="Which gate; without it the one that is open.", show_default=False)]
 Reason = Annotated[str, Parameter(help="For the record; others read it.", show_default=False)]
 Until = Annotated[str, Parameter(help="2026-12-31T12:00+01:00, or +7d from now.", show_default=False)]
+Paste = Annotated[
+    str,
+    Parameter(
+        help="The JSON from your private chat: a file, '-' for stdin, or the JSON itself.",
+        allow_leading_hyphen=True,
+        show_default=False,
+    ),
+]
+NoRequest = Annotated[
+    bool,
+    Parameter(name="--no-request", help="Do not send me a code, I have one.", show_default=False),
+]
+Wait = Annotated[bool, Parameter(help="Follow the run to its end.", show_default=False)]
 
 
 @dataclass(frozen=True)
@@ -40,18 +53,8 @@ class Said:
         ),
     ] = ""
     reason: Reason = ""
-    paste: Annotated[
-        str,
-        Parameter(
-            help="The JSON from your private chat: a file, '-' for stdin, or the JSON itself.",
-            allow_leading_hyphen=True,
-            show_default=False,
-        ),
-    ] = ""
-    no_request: Annotated[
-        bool,
-        Parameter(name="--no-request", help="Do not send me a code, I have one.", show_default=False),
-    ] = False
+    paste: Paste = ""
+    no_request: NoRequest = False
 
 
 AllSaid = Annotated[Said, Parameter(name="*")]

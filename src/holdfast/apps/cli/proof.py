@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from holdfast.apps.cli.output import complain
-from holdfast.domain.decisions import CodeRequest, Decision, Extension, Handover, Signed, parse
+from holdfast.domain.decisions import CodeRequest, Decision, Extension, Handover, RollBack, Signed, parse
 from holdfast.domain.errors import DecisionRefused, InvalidInput
 from holdfast.domain.ids import digest_of
 
@@ -98,6 +98,8 @@ def _other_action(said: Signed, request: CodeRequest) -> Iterator[str]:
     match said:
         case Decision() if said.decision is not request.decision:
             yield f"that JSON says '{said.decision}'; to say so: holdfast gate {said.decision}"
+        case RollBack() if said.to != request.to:
+            yield f"that JSON rolls back {_stays(said.to)}, and this is about rolling back {_stays(request.to)}"
         case Handover() if request.to and said.to != request.to:
             yield f"that JSON hands over to {said.to}, and you said --to {request.to}"
         case Extension() | Handover() if request.until is not None and said.until != request.until:
@@ -105,6 +107,10 @@ def _other_action(said: Signed, request: CodeRequest) -> Iterator[str]:
             yield f"that JSON says until {end}, and you said --until {request.until:%Y-%m-%d %H:%M:%S %Z}"
         case _:
             return
+
+
+def _stays(to: str) -> str:
+    return f"what came after stage '{to}'" if to else "everything"
 
 
 def _object(text: str) -> dict[str, Any] | None:

@@ -6,15 +6,14 @@ from cyclopts import Parameter
 from activities.planning import PlanRequest, make_plan
 from holdfast.apps.cli.deps import CliDeps
 from holdfast.apps.cli.exits import Exit
-from holdfast.apps.cli.follow import follow
+from holdfast.apps.cli.follow import to_the_end
 from holdfast.apps.cli.gate_views import PRIVATE_OF_GATE
 from holdfast.apps.cli.output import Output
-from holdfast.apps.cli.parameters import AsJson, AsPerson, RunId
+from holdfast.apps.cli.parameters import AsJson, AsPerson, RunId, Wait
 from holdfast.apps.cli.render import run_list, whole_run
-from holdfast.domain.errors import EngineUnavailable
 from holdfast.domain.ids import run_id as new_run_id
 from holdfast.domain.view import RunState, RunView
-from holdfast.ports.runs import RolloutRequest, RunControl
+from holdfast.ports.runs import RolloutRequest
 from holdfast.runbook.plan import Plan
 
 # People's addresses are nothing that a run shows; `holdfast people` lists who is who.
@@ -38,7 +37,7 @@ class RunCommands:
         *,
         person: AsPerson,
         pace: Annotated[str, Parameter(help="One of the runbook's paces.", show_default=False)] = "",
-        wait: Annotated[bool, Parameter(help="Follow the run to its end.", show_default=False)] = False,
+        wait: Wait = False,
         as_json: AsJson = False,
     ) -> Exit:
         """Start a staged fix rollout.
@@ -59,7 +58,9 @@ class RunCommands:
                 "ui_url": self._deps.ui_url(run_id),
                 **request.model_dump(),
             }
-            code = await self._wait(control, run_id, out, document) if wait else Exit.DONE
+            code = Exit.DONE
+            if wait:
+                code = await to_the_end(control, run_id, out, document, wanted=RunState.PROMOTED)
         out.document(document)
         return code
 
@@ -101,16 +102,6 @@ class RunCommands:
             f"{len(plan.spec.stages)} stages, '{first.title}'. Nothing changes before that."
         )
         out.say(f"To see what is asked: holdfast show {run_id}")
-
-    async def _wait(self, control: RunControl, run_id: str, out: Output, document: dict[str, Any]) -> Exit:
-        try:
-            view, report = await follow(control, run_id, out.say)
-        except EngineUnavailable as error:
-            raise EngineUnavailable(f"{error}. The run goes on without us: holdfast show {run_id}") from None
-        state = view.state if view.state.ended else f"ended from outside while {view.state}"
-        out.say(f"{run_id}: {state}. {view.headline}")
-        document |= {"state": state, "headline": view.headline, "why": report.get("why", "")}
-        return Exit.DONE if view.state is RunState.PROMOTED else Exit.OTHERWISE
 
 
 def _public(view: RunView) -> dict[str, Any]:

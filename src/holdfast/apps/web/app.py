@@ -11,11 +11,12 @@ from starlette.responses import FileResponse, PlainTextResponse, Response
 from starlette.routing import Route
 
 from holdfast.apps.web.deciding import Deciding
-from holdfast.apps.web.forms import Fields, FormSeals
+from holdfast.apps.web.forms import ROLL_BACK_PIN, Fields, FormSeals
 from holdfast.apps.web.guard import Guarded
 from holdfast.apps.web.pages import Pages
 from holdfast.apps.web.services import WebServices
 from holdfast.apps.web.sheet import Said
+from holdfast.apps.web.undoing import RollingBack
 from holdfast.domain.decisions import Answer
 from holdfast.domain.errors import DecisionRefused, HoldfastError, InvalidInput, Unavailable, UnknownName
 from holdfast.domain.links import LinkClaim, LinkRefused
@@ -62,6 +63,7 @@ class _Gates:
         self._pages = pages
         self._seals = seals
         self._deciding = Deciding(services, pages)
+        self._rolling_back = RollingBack(services, pages, self._deciding)
 
     async def show(self, request: Request) -> Response:
         token, claim = self._link(request)
@@ -76,8 +78,8 @@ class _Gates:
             raise
         except HoldfastError as error:
             said, status = Said("bad", str(error)), _status(error)
-            return await self._shown(token, claim, said, reason=fields.reason, status=status)
-        return await self._shown(token, claim, said, reason=fields.reason if fields.say == "pin" else "")
+            return await self._shown(token, claim, said, typed=fields, status=status)
+        return await self._shown(token, claim, said, typed=fields if said.tone == "plain" else None)
 
     async def told(self, _: Request, error: Exception) -> Response:
         """Say in words why there is no page."""
@@ -98,17 +100,20 @@ class _Gates:
         return response
 
     async def _said(self, claim: LinkClaim, fields: Fields) -> Said:
+        if fields.about_rollback:
+            tone = "plain" if fields.say == ROLL_BACK_PIN else "good"
+            return Said(tone, await self._rolling_back.take(claim, fields))
         if fields.say == "pin":
             return Said("plain", await self._deciding.send_pin(claim))
         reply = await self._deciding.answer(claim, fields)
         return Said("good", reply.text)
 
     async def _shown(
-        self, token: str, claim: LinkClaim, said: Said, *, reason: str, status: int = 200
+        self, token: str, claim: LinkClaim, said: Said, *, typed: Fields | None, status: int = 200
     ) -> Response:
         """Show the gate as it is now; when the run cannot be shown, at least what became of the answer."""
         try:
-            return await self._pages.gate(token, claim, said=said, reason=reason, status=status)
+            return await self._pages.gate(token, claim, said=said, typed=typed, status=status)
         except HoldfastError:
             title = "Your answer" if said.tone == "good" else "Not done"
             return self._pages.told(title, said.text, status)

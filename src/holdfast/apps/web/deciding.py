@@ -3,7 +3,8 @@
 import asyncio
 import json
 from collections import OrderedDict
-from typing import Final
+from collections.abc import Awaitable, Callable
+from typing import Any, Final
 from weakref import WeakValueDictionary
 
 import structlog
@@ -15,7 +16,7 @@ from holdfast.apps.web.services import WebServices
 from holdfast.apps.web.sheet import Proof, gate_of
 from holdfast.apps.web.words import moment, veiled
 from holdfast.domain import standing
-from holdfast.domain.decisions import Answer, Choice, Decision, DecisionReply, parse_decision
+from holdfast.domain.decisions import ROLLBACK, Answer, Choice, Decision, DecisionReply, parse_decision
 from holdfast.domain.errors import (
     ChatUnavailable,
     DecisionRefused,
@@ -34,17 +35,19 @@ from holdfast.ports.notices import PrivateChannel
 
 _LINK: Final = "web-link"
 _PIN: Final = "email-pin"
-_PROOFS: Final = {Proof.TOTP: (_LINK, TOTP), Proof.PIN: (_LINK, _PIN)}
+PROOFS: Final = {Proof.TOTP: (_LINK, TOTP), Proof.PIN: (_LINK, _PIN)}
 _PIN_MAIL: Final = (
-    "This PIN confirms your answer to gate '{gate}' of run {run} on the web page. It is good until {until}, "
+    "This PIN confirms {what} of run {run} on the web page. It is good until {until}, "
     "once, and for nothing else. Nobody will ever ask you for it. If you did not have it sent, somebody else "
     "has your link: tell an admin."
 )
+_PIN_FOR_GATE: Final = "your answer to gate '{gate}'"
+_PIN_FOR_ROLLBACK: Final = "your rollback"
 _NO_CODE: Final = (
     "Paste the approval code that the bot sends you in your private chat (/gates): it says who you are."
 )
 _SET_BACK: Final = "This run was set back after your link was made. Use the link in the newest message."
-_LONGEST_REASON: Final = 1000
+LONGEST_REASON: Final = 1000
 _REPLIES_KEPT: Final = 1000
 _log: structlog.stdlib.BoundLogger = structlog.get_logger(__name__)
 
@@ -67,11 +70,17 @@ class Deciding:
             DecisionRefused: it does not count, and why.
             Unavailable: nothing was recorded.
         """
+        return await self.once(claim, fields, lambda: self._decide(claim, fields))
+
+    async def once(
+        self, claim: LinkClaim, fields: Fields, act: Callable[[], Awaitable[DecisionReply]]
+    ) -> DecisionReply:
+        """Do what a form says, one of a person at a time; a form that is sent twice gets its first answer."""
         async with self._turn(claim):
             earlier = self._replies.get(fields.form)
             if earlier is not None:
                 return earlier
-            reply = await self._decide(claim, fields)
+            reply = await act()
             self._replies[fields.form] = reply
             while len(self._replies) > _REPLIES_KEPT:
                 self._replies.popitem(last=False)
@@ -95,13 +104,12 @@ class Deciding:
                 raise DecisionRefused(Answer.NOT_PROVEN, str(refused)) from None
             until = moment(now + GOOD_FOR, person.zone)
             try:
-                await email.say(
-                    person, _PIN_MAIL.format(gate=claim.gate, run=claim.run, until=until), paste=pin
-                )
+                what = _PIN_FOR_ROLLBACK if claim.gate == ROLLBACK else _PIN_FOR_GATE.format(gate=claim.gate)
+                await email.say(person, _PIN_MAIL.format(what=what, run=claim.run, until=until), paste=pin)
             except (ChatUnavailable, InvalidInput):
                 await self._pins.withdraw(claim, now=now)
                 raise
-            await self._note(
+            await self.note(
                 claim, AuditKind.CODE, f"pin-{now:%Y%m%dT%H%M%S}", f"{person.name} had a PIN sent by e-mail"
             )
         return f"A PIN is on its way to {veiled(person.email)}. It is good until {until}."
@@ -124,7 +132,7 @@ class Deciding:
         try:
             decision = await self._proven(claim, fields, person, choice, view)
         except DecisionRefused as refused:
-            await self._note(
+            await self.note(
                 claim,
                 AuditKind.REFUSAL,
                 fields.form,
@@ -138,8 +146,8 @@ class Deciding:
         self, claim: LinkClaim, fields: Fields, person: Person, choice: Choice, view: RunView | None
     ) -> Decision:
         """Return the signed decision; whatever can be refused without using up a code is refused first."""
-        if len(fields.reason) > _LONGEST_REASON:
-            raise DecisionRefused(Answer.UNREADABLE, f"The reason is longer than {_LONGEST_REASON} characters.")
+        if len(fields.reason) > LONGEST_REASON:
+            raise DecisionRefused(Answer.UNREADABLE, f"The reason is longer than {LONGEST_REASON} characters.")
         gate = gate_of(view, claim) if view is not None else None
         if gate is not None and gate.state is GateState.OPEN and gate.execution != claim.execution:
             raise DecisionRefused(Answer.SUPERSEDED, _SET_BACK)
@@ -154,18 +162,23 @@ class Deciding:
             reason=fields.reason,
             channel="web",
             id=f"web:{fields.form}",
-            proofs=_PROOFS.get(proof, ()),
+            proofs=PROOFS.get(proof, ()),
         )
         if view is not None:
             standing.check(
                 decision, view.gate, closed=view.closed_gates, people=view.people, now=self._services.now()
             )
-        await self._check_code(claim, proof, fields.code)
+        await self.check_code(claim, proof, fields.code)
         return self._signed(decision, claim)
 
-    async def _check_code(self, claim: LinkClaim, proof: Proof, code: str) -> None:
+    async def check_code(self, claim: LinkClaim, proof: Proof, code: str) -> None:
+        """Check, and use up, the code that this person had to give.
+
+        Raises:
+            DecisionRefused: it is wrong, or there is none that could be checked.
+        """
         now = self._services.now()
-        if proof not in _PROOFS:
+        if proof not in PROOFS:
             raise DecisionRefused(Answer.NOT_PROVEN, _NO_CODE)
         try:
             if proof is Proof.TOTP:
@@ -181,7 +194,7 @@ class Deciding:
         code = self._services.keyring.signed(dated, run=claim.run, execution=claim.execution).code
         return dated.model_copy(update={"code": code})
 
-    async def _note(self, claim: LinkClaim, kind: AuditKind, mark: str, text: str, *, answer: str = "") -> None:
+    async def note(self, claim: LinkClaim, kind: AuditKind, mark: str, text: str, *, answer: str = "") -> None:
         """Put on record what never reaches the run; a record that does not answer stops nobody."""
         entry = AuditEntry(
             key=f"{claim.run}/{claim.gate}/web/{claim.person}/{mark}",
@@ -210,15 +223,24 @@ def _choice(fields: Fields) -> Choice:
         raise DecisionRefused(Answer.UNREADABLE, "Press one of the two buttons to answer.") from None
 
 
-def _pasted(claim: LinkClaim, fields: Fields, choice: Choice) -> Decision:
-    """Return a decision that was signed elsewhere, as it is; it has to say what the person pressed here."""
+def whole(pasted: str) -> Any:
+    """Return the JSON that was pasted.
+
+    Raises:
+        DecisionRefused: it is none.
+    """
     try:
-        decision = parse_decision(json.loads(fields.pasted))
+        return json.loads(pasted)
     except (ValueError, RecursionError):
         raise DecisionRefused(
             Answer.UNREADABLE,
             "What you pasted is not whole: it begins with { and ends with }. Paste all of it.",
         ) from None
+
+
+def _pasted(claim: LinkClaim, fields: Fields, choice: Choice) -> Decision:
+    """Return a decision that was signed elsewhere, as it is; it has to say what the person pressed here."""
+    decision = parse_decision(whole(fields.pasted))
     said = (decision.gate, decision.by, decision.decision)
     if said != (claim.gate, claim.person, choice):
         raise DecisionRefused(

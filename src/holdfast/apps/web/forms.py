@@ -12,6 +12,8 @@ from starlette.requests import Request
 
 from holdfast.domain.proofs import Keyring
 
+ROLL_BACK: Final = "roll_back"
+ROLL_BACK_PIN: Final = "roll_back_pin"
 _PURPOSE: Final = "web-form"
 _MOST_BYTES: Final = 16 * 1024
 _MOST_FIELDS: Final = 20
@@ -26,8 +28,9 @@ class Fields:
     Attributes:
         form: the form's own random id; a form that is sent twice counts once.
         evidence: digest of the evidence that the page showed.
-        say: `approve`, `reject` or `pin`.
+        say: `approve`, `reject` or `pin`; of the form for a rollback `roll_back` or `roll_back_pin`.
         reason, code, pasted: as typed.
+        stays: of a rollback the stage that stays; empty: none.
     """
 
     form: str
@@ -36,6 +39,12 @@ class Fields:
     reason: str = ""
     code: str = ""
     pasted: str = ""
+    stays: str = ""
+
+    @property
+    def about_rollback(self) -> bool:
+        """Whether it is the form for a rollback."""
+        return self.say in {ROLL_BACK, ROLL_BACK_PIN}
 
 
 class FormSeals:
@@ -64,6 +73,7 @@ class FormSeals:
             reason=typed.get("reason", "").replace("\r\n", "\n").replace("\0", "").strip(),
             code=typed.get("code", ""),
             pasted=typed.get("pasted", "").strip(),
+            stays=typed.get("stays", ""),
         )
         seal = typed.get("seal", "").encode()
         keys = self._keyring.derive_all(_PURPOSE)

@@ -9,16 +9,26 @@ import structlog
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from starlette.responses import HTMLResponse
 
-from holdfast.apps.web.forms import FormSeals
+from holdfast.apps.web.forms import Fields, FormSeals
 from holdfast.apps.web.services import WebServices
-from holdfast.apps.web.sheet import Form, Proof, Said, Sheet, choices_of, sheet_of
+from holdfast.apps.web.sheet import (
+    Form,
+    Proof,
+    Said,
+    Sheet,
+    UndoForm,
+    choices_of,
+    sheet_of,
+    what_may_be_undone,
+)
 from holdfast.apps.web.words import clock, moment, veiled
 from holdfast.domain import progress
-from holdfast.domain.decisions import Answer
+from holdfast.domain.decisions import ROLLBACK, Answer
 from holdfast.domain.errors import DecisionRefused
 from holdfast.domain.gates import Gate, who_said
 from holdfast.domain.links import LinkClaim
 from holdfast.domain.people import Person
+from holdfast.domain.rollback import undoing
 from holdfast.domain.view import RunView
 from holdfast.verdict.words import measured
 
@@ -72,7 +82,7 @@ class Pages:
         claim: LinkClaim,
         *,
         said: Said | None = None,
-        reason: str = "",
+        typed: Fields | None = None,
         status: int = 200,
     ) -> HTMLResponse:
         """Render the page of a gate.
@@ -81,14 +91,16 @@ class Pages:
             token: the link's.
             claim: what the link says.
             said: what became of what the person has just done.
-            reason: what was typed before something was wrong.
+            typed: what was typed before something was wrong or is still to come.
             status: of the response.
         """
         person = self.person_of(claim)
         view = await self.view(claim)
         chart = await self._chart(view)
         sheet = sheet_of(view, claim, person, now=self._services.now(), chart=chart)
-        sheet = replace(await self._with_form(sheet, token, claim, reason), said=said)
+        about_gate, about_rollback = (typed, None) if typed and not typed.about_rollback else (None, typed)
+        sheet = await self._with_form(sheet, token, claim, about_gate.reason if about_gate else "")
+        sheet = replace(await self._with_undo(sheet, token, about_rollback), said=said)
         return self._page("gate.html", status, sheet=sheet, zone=person.zone)
 
     def told(self, title: str, text: str, status: int) -> HTMLResponse:
@@ -117,6 +129,25 @@ class Pages:
         form, seal = self._seals.new(token, gate.evidence)
         mailbox = veiled(sheet.person.email) if proof is Proof.PIN else ""
         return replace(sheet, form=Form(form, seal, gate.evidence, choices, proof, mailbox, reason))
+
+    async def _with_undo(self, sheet: Sheet, token: str, typed: Fields | None) -> Sheet:
+        choices = what_may_be_undone(sheet.view, sheet.person)
+        if not choices:
+            return sheet
+        proof = await self.proof_of(sheet.person, None)
+        form, seal = self._seals.new(token, ROLLBACK)
+        undo = UndoForm(
+            form=form,
+            seal=seal,
+            evidence=ROLLBACK,
+            choices=choices,
+            lasting=undoing(sheet.view).lasting,
+            proof=proof,
+            mailbox=veiled(sheet.person.email) if proof is Proof.PIN else "",
+            reason=typed.reason if typed else "",
+            unfold=typed is not None,
+        )
+        return replace(sheet, undo=undo)
 
     async def _chart(self, view: RunView) -> bytes | None:
         async with self._drawing:

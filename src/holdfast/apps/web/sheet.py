@@ -14,7 +14,8 @@ from holdfast.domain.gates import Gate, GateState, outcome_of
 from holdfast.domain.links import LinkClaim
 from holdfast.domain.people import People, Person
 from holdfast.domain.proofs import TOTP
-from holdfast.domain.view import RunView
+from holdfast.domain.rollback import may_be_undone, may_stay, undoing
+from holdfast.domain.view import RunView, StageView
 
 
 class Proof(StrEnum):
@@ -60,6 +61,29 @@ class Form:
 
 
 @dataclass(frozen=True)
+class UndoForm:
+    """What can be rolled back, and how.
+
+    Attributes:
+        form, seal, evidence: go back as they are.
+        choices: the name of what stays, and in words what is undone then; the first is everything.
+        lasting: titles of what cannot be undone.
+        proof, mailbox, reason: as of `Form`.
+        unfold: whether the person has just used it.
+    """
+
+    form: str
+    seal: str
+    evidence: str
+    choices: tuple[tuple[str, str], ...]
+    lasting: tuple[str, ...]
+    proof: Proof
+    mailbox: str = ""
+    reason: str = ""
+    unfold: bool = False
+
+
+@dataclass(frozen=True)
 class SeatLine:
     """Approvals of one kind that are needed.
 
@@ -85,6 +109,7 @@ class Sheet:
     Attributes:
         gate: the gate of the link, open or closed; None when this run has none of that name.
         form: None when there is nothing to answer for this person.
+        undo: None when there is nothing to roll back, or not for this person.
         said: what became of what the person has just done.
         hint: why there is no form, or what to mind.
     """
@@ -94,6 +119,7 @@ class Sheet:
     gate: Gate | None
     now: datetime
     form: Form | None = None
+    undo: UndoForm | None = None
     said: Said | None = None
     hint: str = ""
     waiting: tuple[str, ...] = ()
@@ -147,6 +173,18 @@ def choices_of(gate: Gate, view: RunView, person: Person, *, now: datetime) -> t
         else:
             may.append(choice)
     return tuple(may), "" if may else why
+
+
+def what_may_be_undone(view: RunView, person: Person) -> tuple[tuple[str, str], ...]:
+    """Return what this person may choose: the name of what stays, and what is undone then, in words."""
+    if person.name not in view.may_roll_back or not may_be_undone(view):
+        return ()
+    everything = ("", f"Everything: {_titled(undoing(view).undone)}")
+    return (everything, *((s.name, f"Only {_titled(undoing(view, s.name).undone)}") for s in may_stay(view)))
+
+
+def _titled(stages: tuple[StageView, ...]) -> str:
+    return ", ".join(stage.title or stage.name for stage in stages)
 
 
 def _why_closed(view: RunView, gate: Gate | None, claim: LinkClaim) -> str:

@@ -17,6 +17,7 @@ from cyclopts import App
 
 from holdfast.apps.cli import CliDeps, main
 from holdfast.apps.cli.exits import sentences
+from holdfast.apps.cli.plan import PlanDeps
 from holdfast.apps.cli.records import RecordDeps
 from holdfast.apps.cli.verdict_backtest import BacktestDeps
 from holdfast.apps.cli.verdict_compare import CompareDeps
@@ -80,6 +81,7 @@ NO_VERDICTS = VerdictDeps(
     compare=CompareDeps(log=not_asked_for, draw=not_asked_for, people=not_asked_for),
     correlate=CorrelateDeps(series=not_asked_for, library=not_asked_for, draw=not_asked_for),
 )
+NO_PLAN = PlanDeps(library=not_asked_for, providers=not_asked_for, metrics=not_asked_for)
 
 
 def open_gate(*, since: datetime = NOW, people: People = PEOPLE, **policy: Any) -> Gate:
@@ -342,6 +344,7 @@ def holdfast(library, runs, served, capsys, monkeypatch) -> Callable[..., Told]:
             start_web=lambda: served.append("web"),
             records=NO_RECORDS,
             verdicts=NO_VERDICTS,
+            plan=NO_PLAN,
         )
         with pytest.raises(SystemExit) as ended:
             main(deps, tokens)

@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 
 from holdfast.apps.cli import CliDeps, build_app, main
-from tests.cli.conftest import NO_RECORDS, NO_VERDICTS
+from tests.cli.conftest import NO_PLAN, NO_RECORDS, NO_VERDICTS
 
 ROOT = Path(__file__).resolve().parents[2]
 COMMANDS = [
@@ -11,6 +11,7 @@ COMMANDS = [
     *("gate", "gate list", "gate show", "gate approve", "gate reject"),
     *("gate extend", "gate delegate", "gate code"),
     *("audit verify", "audit export", "totp enrol", "totp remove"),
+    *("gate-check", "plan"),
     *("validate", "runbooks", "people", "schema", "worker", "bot", "web"),
 ]
 
@@ -67,6 +68,7 @@ def broken_deps() -> CliDeps:
         start_web=lambda: None,
         records=NO_RECORDS,
         verdicts=NO_VERDICTS,
+        plan=NO_PLAN,
     )
 
 

@@ -23,6 +23,7 @@ from holdfast.domain.ids import run_id
 from holdfast.domain.view import RunState, RunView, StageState
 from holdfast.ports.runs import RolloutRequest
 from tests.cli.conftest import (
+    NO_PLAN,
     NO_RECORDS,
     NO_VERDICTS,
     ROOT,
@@ -108,6 +109,7 @@ def gate_check(library, pipeline_runs, capsys) -> Callable[..., Told]:
         start_web=lambda: None,
         records=NO_RECORDS,
         verdicts=NO_VERDICTS,
+        plan=NO_PLAN,
     )
 
     def command(*tokens: str) -> Told:

@@ -254,7 +254,7 @@ def test_an_unknown_runbook_is_refused_with_the_known_ones(correlate: Command) -
     told = correlate("--runbook", "rollout/nothing", *HOUR)
 
     assert told.code == 2
-    assert told.err == "unknown runbook 'nothing'; known: support-surge\n"
+    assert told.err == "unknown runbook 'nothing'; known: support-surge, ticket-tiers\n"
 
 
 def test_several_queries_of_a_metric_are_told_apart_by_number(correlate: Command) -> None:

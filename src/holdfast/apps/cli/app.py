@@ -111,8 +111,7 @@ def build_app(deps: CliDeps) -> App:
     _add_gates(app, GateCommands(deps), DecisionCommands(deps))
     app.command(RollbackCommands(deps).rollback, group=_DECISIONS, help_epilogue=_ROLLBACK_EXAMPLES)
     _add_files(app, FileCommands(deps))
-    if deps.plan is not None:
-        add_plan(app, deps.plan, group="Files")
+    add_plan(app, deps.plan, group="Files")
     add_verdicts(app, deps.verdicts)
     add_records(app, RecordCommands(deps.records))
     _add_roles(app, deps)

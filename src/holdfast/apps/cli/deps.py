@@ -20,8 +20,8 @@ class CliDeps:
         start_worker, start_bot, start_web: serve until told to stop.
         records: the audit log and the authenticator apps.
         verdicts: past and present verdicts.
+        plan: the systems and metrics that a plan reads.
         default_pace: the pace of runs that are started without naming one.
-        plan: the systems and metrics that a plan reads; None leaves `holdfast plan` out.
     """
 
     library: Callable[[], RunbookLibrary]
@@ -32,5 +32,5 @@ class CliDeps:
     start_web: Callable[[], None]
     records: RecordDeps
     verdicts: VerdictDeps
+    plan: PlanDeps
     default_pace: str = "default"
-    plan: PlanDeps | None = None

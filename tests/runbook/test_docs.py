@@ -6,10 +6,19 @@ from typing import Any
 import pytest
 import yaml
 
+from holdfast.runbook.library import RunbookLibrary
+from holdfast.runbook.loader import load_rollout, load_systems
+from holdfast.runbook.review import review
 from holdfast.runbook.schema import MODELS, schema_of
 
 ROOT = Path(__file__).resolve().parents[2]
-PAGE = (ROOT / "docs/write-a-runbook.md").read_text()
+PAGE = "write-a-runbook.md"
+PAGES = {"systems": "changes.md"}  # of the kinds of files that have a page of their own
+WHOLE_RUNBOOK = re.compile(r"^kind: rollout$.*^stages:$", re.MULTILINE | re.DOTALL)
+
+
+def text_of(page: str) -> str:
+    return (ROOT / "docs" / page).read_text()
 
 
 def fields_of(kind: str) -> Iterator[str]:
@@ -18,16 +27,52 @@ def fields_of(kind: str) -> Iterator[str]:
         yield from definition.get("properties", {})
 
 
-@pytest.mark.parametrize("field", sorted({name for kind in MODELS for name in fields_of(kind)}))
-def test_every_field_of_every_kind_is_explained_on_the_page(field):
-    in_tables = re.findall(r"`([^`]+)`", "\n".join(line for line in PAGE.splitlines() if line.startswith("|")))
+def examples_of(page: str) -> list[str]:
+    return re.findall(r"```yaml\n(.*?)```", text_of(page), re.DOTALL)
+
+
+FIELDS = sorted({(kind, name) for kind in MODELS for name in fields_of(kind)})
+
+
+@pytest.mark.parametrize(("kind", "field"), FIELDS)
+def test_every_field_of_every_kind_is_explained_on_the_page(kind: str, field: str) -> None:
+    lines = [line for line in text_of(PAGES.get(kind, PAGE)).splitlines() if line.startswith("|")]
+    in_tables = re.findall(r"`([^`]+)`", "\n".join(lines))
     explained = {part for name in in_tables for part in re.split(r"[.\[\]<>]+", name)}
     whole = {"people", "paces", "scoring", "metrics", "baseline", "stages"}  # explained by their own fields
 
     assert field in explained | whole
 
 
-def test_every_yaml_example_on_the_page_is_yaml():
-    examples: list[Any] = [yaml.safe_load(text) for text in re.findall(r"```yaml\n(.*?)```", PAGE, re.DOTALL)]
+def test_every_yaml_example_on_the_page_is_yaml() -> None:
+    examples: list[Any] = [yaml.safe_load(text) for page in (PAGE, "changes.md") for text in examples_of(page)]
 
-    assert sum(isinstance(example, dict) for example in examples) >= 6
+    assert sum(isinstance(example, dict) for example in examples) >= 14
+
+
+def test_every_whole_runbook_on_the_page_is_valid(tmp_path: Path) -> None:
+    library = RunbookLibrary([ROOT / "runbooks"])
+    whole = [
+        text
+        for text in examples_of(PAGE)
+        if re.search(r"^kind: rollout$.*^stages:$", text, re.MULTILINE | re.DOTALL)
+    ]
+    for number, text in enumerate(whole):
+        path = tmp_path / str(number) / f"{yaml.safe_load(text)['name']}.yaml"
+        path.parent.mkdir()
+        path.write_text(text)
+        loaded = load_rollout(path)
+        review(loaded.spec, library.people(), systems=library.systems(), source=loaded.source)
+
+    assert whole
+
+
+def test_every_example_of_systems_is_valid(tmp_path: Path) -> None:
+    kinds: set[str] = set()
+    for text in examples_of("changes.md"):
+        if text.startswith("systems:"):
+            path = tmp_path / "systems.yaml"
+            path.write_text(text)
+            kinds |= {system.kind for system in load_systems(path).systems.values()}
+
+    assert kinds == {"http_config", "gitlab", "github", "jenkins", "alembic", "command"}

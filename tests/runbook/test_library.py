@@ -17,7 +17,7 @@ def library() -> RunbookLibrary:
 
 
 def test_runbooks_are_found_by_kind_in_every_directory(library):
-    assert library.names() == ["support-surge", "support-surge-hasty"]
+    assert library.names() == ["support-surge", "support-surge-hasty", "ticket-tiers"]
     assert library.rollout("support-surge-hasty").path == DEMO / "rollout/support-surge-hasty.yaml"
 
 
@@ -36,7 +36,7 @@ def test_an_unknown_name_lists_the_known_ones(library, name):
     with pytest.raises(UnknownName) as caught:
         library.rollout(name)
 
-    assert str(caught.value) == f"unknown runbook '{name}'; known: support-surge, support-surge-hasty"
+    assert str(caught.value) == f"unknown runbook '{name}'; known: support-surge, support-surge-hasty, ticket-tiers"
 
 
 def test_people_are_read_from_the_first_directory_that_has_them(library):

@@ -5,12 +5,12 @@ from typing import Any
 
 import pytest
 
-from holdfast.domain.errors import RunbookInvalid
+from holdfast.domain.errors import InvalidInput, RunbookInvalid
 from holdfast.domain.people import People
 from holdfast.runbook.kinds.rollout import RolloutSpec
 from holdfast.runbook.library import RunbookLibrary
 from holdfast.runbook.loader import load_rollout, load_systems
-from holdfast.runbook.review import review
+from holdfast.runbook.review import check_requester, review
 from holdfast.runbook.systems import (
     AlembicSystem,
     CommandSystem,
@@ -217,3 +217,30 @@ def test_right_systems_and_a_target_of_the_settings_pass(tmp_path):
 
 def test_without_systems_they_are_not_checked():
     assert review(with_change({**BOT, "system": "nowhere"}), people()) is None
+
+
+def test_people_who_are_to_be_paged_or_to_sign_a_point_of_no_return_must_exist() -> None:
+    last = {"kind": "alembic", "system": "db", "revision": "r2", "when": "after"}
+    spec = with_change(
+        {"kind": "http_config", "set": {"a": 1}},
+        {**last, "point_of_no_return": {"approvers": ["nonesuch"]}},
+        listed=True,
+    )
+    spec = RolloutSpec.model_validate({**spec.model_dump(), "rollback": {"page": ["nobody-at-all"]}})
+    with pytest.raises(RunbookInvalid) as caught:
+        review(spec, people())
+    told = str(caught.value)
+    assert "rollback.page.0: nobody in people.yaml has the role, group or name 'nobody-at-all'" in told
+    assert "stages.0.changes.1.point_of_no_return.approvers.0: nobody in people.yaml has" in told
+
+
+def test_who_starts_a_run_must_leave_somebody_to_sign_its_point_of_no_return() -> None:
+    last = {"kind": "alembic", "system": "db", "revision": "r2", "when": "after"}
+    spec = with_change(
+        {"kind": "http_config", "set": {"a": 1}},
+        {**last, "point_of_no_return": {"approvers": ["vera"]}},
+        listed=True,
+    )
+    with pytest.raises(InvalidInput, match="if 'vera' starts this, nobody is left to approve"):
+        check_requester(spec, people(), "vera")
+    check_requester(spec, people(), "anna")

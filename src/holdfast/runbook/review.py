@@ -7,7 +7,7 @@ from typing import Final
 from holdfast.domain.errors import InvalidInput, RunbookInvalid
 from holdfast.domain.people import People
 from holdfast.domain.signoff import SignOff, can_be_met, slots_of
-from holdfast.runbook.kinds.changes import Change, HttpConfigChange
+from holdfast.runbook.kinds.changes import AlembicChange, Change, HttpConfigChange
 from holdfast.runbook.kinds.rollout import RolloutSpec, Stage
 from holdfast.runbook.plain_yaml import FieldPath, Problem
 from holdfast.runbook.source import Source, describe
@@ -42,8 +42,12 @@ def review(
 
 def _people_problems(spec: RolloutSpec, people: People) -> Iterator[Problem]:
     yield from _nobody_holds(("starters",), spec.starters, people)
+    yield from _nobody_holds(("rollback", "page"), spec.rollback.page, people)
     for index, stage in enumerate(spec.stages):
         yield from _gate_problems(("stages", index, "gate"), stage.gate, people)
+        for at, change in _placed_changes(("stages", index), stage):
+            if isinstance(change, AlembicChange) and change.point_of_no_return is not None:
+                yield from _gate_problems((*at, "point_of_no_return"), change.point_of_no_return, people)
 
 
 def _gate_problems(at: FieldPath, gate: SignOff, people: People) -> Iterator[Problem]:
@@ -119,14 +123,22 @@ def check_requester(spec: RolloutSpec, people: People, requester: str) -> None:
     Raises:
         InvalidInput: a gate cannot: who asks does not approve.
     """
-    for stage in spec.stages:
-        later_tiers = any(escalation.listed for escalation in stage.gate.escalate)
-        if not later_tiers and not can_be_met(slots_of(stage.gate, people, requester=requester)):
+    for stage, gate in _all_gates(spec):
+        later_tiers = any(escalation.listed for escalation in gate.escalate)
+        if not later_tiers and not can_be_met(slots_of(gate, people, requester=requester)):
             raise InvalidInput(
                 f"if '{requester}' starts this, nobody is left to approve stage '{stage.name}' "
-                f"({stage.gate.describe()}): who asks does not approve. Let somebody else start it, or set "
+                f"({gate.describe()}): who asks does not approve. Let somebody else start it, or set "
                 "requester_may_approve in the file."
             )
+
+
+def _all_gates(spec: RolloutSpec) -> Iterator[tuple[Stage, SignOff]]:
+    for stage in spec.stages:
+        yield stage, stage.gate
+        for change in stage.all_changes:
+            if isinstance(change, AlembicChange) and change.point_of_no_return is not None:
+                yield stage, change.point_of_no_return
 
 
 def _query_problems(spec: RolloutSpec) -> Iterator[Problem]:

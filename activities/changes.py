@@ -8,7 +8,7 @@ from temporalio import activity
 
 from activities.failures import as_failures
 from activities.pulse import beating
-from holdfast.domain.errors import ChangeConflict, ChangeFailed, UnknownName
+from holdfast.domain.errors import ChangeConflict, ChangeFailed, Unavailable, UnknownName
 from holdfast.domain.journal import Drift, Effect, EntryStatus, JournalEntry, TargetState, Write
 from holdfast.ports.changes import ChangeProvider, Progress
 
@@ -49,6 +49,11 @@ class ChangeActivities:
             async with beating():
                 provider = provider_of(self._providers, effect.kind)
                 state = await provider.read(effect.endpoint, effect.part)
+                if state.unsettled:
+                    raise ChangeConflict(
+                        f"{effect.title}: {state.doubt or state.unsettled}, so nobody knows what is there; "
+                        "nothing was written"
+                    )
                 after = await provider.foresee(effect, state)
         return JournalEntry(effect=effect, before=state.values, after=after, recorded_at=datetime.now(UTC))
 
@@ -78,6 +83,11 @@ class ChangeActivities:
                 if found is None:
                     await self._verify(entry)
                     return RevertReport(status=EntryStatus.REVERTED)
+            if _is_ours(move, found):
+                raise ChangeFailed(
+                    f"{entry.effect.title}: it did not end well, and left what is neither the old nor the new "
+                    f"state. {_differences(entry, entry.before, found)}"
+                )
         note = f"left alone: {_differences(entry, entry.before, found)}"
         return RevertReport(status=EntryStatus.DRIFTED, note=note)
 
@@ -97,8 +107,9 @@ class ChangeActivities:
 
     async def _move(self, move: Write, progress: Progress) -> TargetState | None:
         """Write `goal` where `source` is, once; return what is there instead if it is a third state."""
-        effect, state = move.effect, await self._read(move.effect)
+        effect = move.effect
         for _ in range(_WRITE_ROUNDS):
+            state = await self._read(effect)
             if state.values == move.goal and not state.unsettled:
                 return None
             if not _may_write(move, state):
@@ -107,10 +118,11 @@ class ChangeActivities:
                 write = move.model_copy(update={"version": state.version})
                 await provider_of(self._providers, effect.kind).write(write, progress)
             except ChangeConflict:
-                state = await self._read(effect)
                 continue
             return None
-        return state
+        raise Unavailable(
+            f"{effect.title}: {effect.endpoint} was changed by others each time that it was to be written"
+        )
 
     async def _verify(self, entry: JournalEntry) -> None:
         found = await self._read(entry.effect)
@@ -132,9 +144,13 @@ def provider_of(providers: Mapping[str, ChangeProvider], kind: str) -> ChangePro
 def _may_write(move: Write, state: TargetState) -> bool:
     """Whether the part is as the move expects it, or only in doubt because of the same effect."""
     if state.unsettled:
-        ours = state.unsettled == move.effect.key or state.unsettled.startswith(f"{move.effect.key}/undo")
-        return ours and state.values in (move.source, move.goal)
+        return _is_ours(move, state) and state.values in (move.source, move.goal)
     return state.values == move.source
+
+
+def _is_ours(move: Write, state: TargetState) -> bool:
+    """Whether the part is in doubt because of this very effect, or of an earlier try at taking it back."""
+    return state.unsettled == move.effect.key or state.unsettled.startswith(f"{move.effect.key}/undo")
 
 
 def _differences(entry: JournalEntry, expected: dict[str, object], found: TargetState) -> str:

@@ -4,17 +4,18 @@ from pydantic import BaseModel
 from temporalio import activity
 
 from activities.failures import as_failures
-from holdfast.domain.errors import InvalidInput
+from holdfast.domain.errors import InvalidInput, UnknownName
 from holdfast.domain.view import RunView
 from holdfast.ports.history import RunHistory
 from holdfast.runbook.plan import Plan, may_roll_back
 
 
 class RecallRequest(BaseModel):
-    """Which run is to be undone, and who wants it."""
+    """Which run is to be undone, who wants it, and which stage is the last that stays; empty: none."""
 
     run: str
     requested_by: str
+    to: str = ""
 
 
 class Recalled(BaseModel):
@@ -43,4 +44,7 @@ class RecallActivities:
                 raise InvalidInput(
                     f"'{request.requested_by}' may not roll {request.run} back; {', '.join(allowed)} may"
                 )
+            names = [stage.name for stage in recalled.view.stages]
+            if request.to and request.to not in names:
+                raise UnknownName("stage", request.to, names)
             return recalled

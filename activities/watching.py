@@ -6,23 +6,29 @@ another worker goes on where a dead one stopped.
 
 import asyncio
 from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import Any, TypeVar
 
-from pydantic import BaseModel, Field
 from temporalio import activity
 from temporalio.exceptions import ApplicationError
 
 from activities.baselines import BaselineRequest, BaselineTaker
 from activities.observing import Observer
+from activities.watches import (
+    WatchProgress,
+    WatchRequest,
+    WatchResult,
+    ended,
+    next_verdict_at,
+    result,
+    would_stop,
+)
 from holdfast.domain.errors import InvalidInput
 from holdfast.ports.metrics import MetricsSource
 from holdfast.ports.verdicts import KeptVerdict, VerdictLog
-from holdfast.runbook.kinds.rollout import Pace
 from holdfast.verdict.models import judge, memory_of
-from holdfast.verdict.observation import Baseline, Observation, Outcome, Verdict
+from holdfast.verdict.observation import Baseline, Observation, Verdict
 from holdfast.verdict.query import resolve
-from holdfast.verdict.settings import Scoring
 
 __all__ = ["BaselineRequest", "WatchActivities", "WatchProgress", "WatchRequest", "WatchResult"]
 
@@ -35,116 +41,6 @@ _LOG_SECONDS = 2.0
 _MOST_UNKEPT = 500
 # Where others are rolled out, they were judged within this many intervals.
 _BESIDE_INTERVALS = 3
-# A heartbeat carries the newest observations that fit into this many bytes of JSON, beside the newest verdict
-# (a few kB). One observation of ten queries is about 1 kB, and each call edge of a few members about 0.2 kB.
-# The server warns at 512 kB and refuses 2 MB.
-_CARRIED_BYTES = 256_000
-
-
-class WatchRequest(BaseModel):
-    """Which share of which stage to watch, against what, and for how long.
-
-    Attributes:
-        runbook: its name, for the log of verdicts.
-        until_rollback: guard a share that is set already while a person thinks: no settling, no end, and only
-            a rollback is reported.
-    """
-
-    run_id: str
-    stage: str
-    share_percent: int
-    scoring: Scoring
-    pace: Pace
-    baseline: Baseline
-    until_rollback: bool = False
-    runbook: str = ""
-
-
-class WatchResult(BaseModel):
-    """How the watch ended.
-
-    Attributes:
-        outcome: `continue` after the whole window; `pause` or `rollback` at once; `inconclusive` after the
-            scoring's patience.
-        verdict: the one that ended the watch.
-        requests_seen: of the canary, in the intervals before the verdicts; None where nobody counted them.
-        bad_requests: those of them in intervals with a stopping verdict, and those since the last verdict that
-            said continue; None likewise.
-    """
-
-    outcome: Outcome
-    verdict: Verdict
-    verdicts_taken: int
-    inconclusive_in_a_row: int
-    reason: str
-    requests_seen: float | None = None
-    bad_requests: float | None = None
-
-
-class WatchProgress(BaseModel):
-    """How far a watch has come; travels in the heartbeats.
-
-    Attributes:
-        started_at: when the share began to be watched, by whichever worker.
-        observations: the newest, oldest first: what the models remember.
-        requests_seen: see `WatchResult`.
-        requests_stopped: those in intervals with a stopping verdict.
-        requests_unproven: those in intervals without a conclusion, since the last verdict that said continue.
-    """
-
-    started_at: datetime
-    verdicts_taken: int = 0
-    inconclusive_in_a_row: int = 0
-    last: Verdict | None = None
-    observations: list[Observation] = Field(default_factory=list[Observation])
-    requests_seen: float | None = None
-    requests_stopped: float = 0
-    requests_unproven: float = 0
-
-    def after(self, verdict: Verdict, observations: Sequence[Observation], pace: Pace) -> "WatchProgress":
-        """Return the progress with one more verdict, which was made of these observations."""
-        inconclusive = self.inconclusive_in_a_row
-        if verdict.outcome is not Outcome.INCONCLUSIVE:
-            inconclusive = 0
-        elif not verdict.warming:
-            inconclusive += 1
-        progress = {
-            "verdicts_taken": self.verdicts_taken + 1,
-            "inconclusive_in_a_row": inconclusive,
-            "last": verdict,
-            "observations": list(observations),
-        }
-        return self.model_copy(update=progress | self._counted(verdict, observations[-1], pace))
-
-    def carried(self) -> "WatchProgress":
-        """Return what a heartbeat carries: all of it, but no more observations than fit."""
-        left, fitting = _CARRIED_BYTES, 0
-        for observation in reversed(self.observations):
-            left -= len(observation.model_dump_json().encode())
-            if left < 0:
-                break
-            fitting += 1
-        newest = self.observations[len(self.observations) - fitting :]
-        return self.model_copy(update={"observations": newest})
-
-    @property
-    def bad_requests(self) -> float | None:
-        """See `WatchResult`."""
-        return None if self.requests_seen is None else self.requests_stopped + self.requests_unproven
-
-    def _counted(self, verdict: Verdict, newest: Observation, pace: Pace) -> dict[str, float]:
-        """Return what changes in the numbers of requests."""
-        if newest.canary_requests is None:
-            return {}
-        # The last verdict of a window may come sooner than an interval after the one before it.
-        since_last = (verdict.at - self.last.at) / pace.interval if self.last else 1.0
-        requests = newest.canary_requests * min(1.0, max(0.0, since_last))
-        unproven = self.requests_unproven + (requests if verdict.outcome is Outcome.INCONCLUSIVE else 0)
-        return {
-            "requests_seen": (self.requests_seen or 0) + requests,
-            "requests_stopped": self.requests_stopped + (requests if verdict.outcome.stops else 0),
-            "requests_unproven": 0 if verdict.outcome is Outcome.CONTINUE else unproven,
-        }
 
 
 class WatchActivities:
@@ -189,19 +85,21 @@ class WatchActivities:
         """Take verdicts of a share until one ends the watch or the window is over.
 
         The window ends with a verdict that says `continue`: while the newest is inconclusive, the watch goes on
-        until it is not, or until patience is at its end. A metrics source that is down makes verdicts
-        inconclusive and is never an error.
+        until it is not, or until patience is at its end. It goes on, too, while what is seen would stop the
+        rollout if it lasted: no share is raised on a minute that is bad and only not yet bad enough. A metrics
+        source that is down makes verdicts inconclusive and is never an error.
 
         Raises:
             ApplicationError: of type `InvalidInput`, not retried, for a query that cannot be answered.
         """
-        progress = _progress_of_a_dead_worker() or WatchProgress(started_at=self._clock())
-        if progress.last and progress.last.outcome.stops and _ended(request, progress, progress.last):
-            return _result(progress, progress.last)  # the dead worker could not tell any more
+        first = WatchProgress(started_at=self._clock(), observations=request.seen)
+        progress = _progress_of_a_dead_worker() or first
+        if progress.last and progress.last.outcome.stops and ended(request, progress, progress.last):
+            return result(progress, progress.last)  # the dead worker could not tell any more
         keeper, carried = _Keeper(self._log, request), progress
         try:
             while True:
-                await self._wait_until(_next_verdict_at(request, progress), carried)
+                await self._wait_until(next_verdict_at(request, progress), carried)
                 observations = await _beating(self._observations(request, progress), carried)
                 verdict = _judged(request, observations)
                 progress = progress.after(verdict, observations, request.pace)
@@ -212,8 +110,8 @@ class WatchActivities:
                 )
                 verdicts = {request.scoring.model: verdict, **_shadows(request, observations)}
                 await _beating(keeper.keep(_rows(request, progress, verdicts)), carried)
-                if _ended(request, progress, verdict):
-                    return _result(progress, verdict)
+                if ended(request, progress, verdict) and not would_stop(request, progress, verdict):
+                    return result(progress, verdict)
         except InvalidInput as error:
             raise _not_retried(error) from error
 
@@ -321,51 +219,6 @@ def _warn(request: WatchRequest, what: str, error: Exception) -> None:
 def _progress_of_a_dead_worker() -> WatchProgress | None:
     details = activity.info().heartbeat_details
     return WatchProgress.model_validate(details[0]) if details else None
-
-
-def _first_verdict_at(request: WatchRequest, progress: WatchProgress) -> datetime:
-    settle = timedelta(0) if request.until_rollback else request.pace.settle
-    return progress.started_at + settle
-
-
-def _window_ends_at(request: WatchRequest, progress: WatchProgress) -> datetime:
-    return _first_verdict_at(request, progress) + request.pace.window
-
-
-def _next_verdict_at(request: WatchRequest, progress: WatchProgress) -> datetime:
-    if progress.last is None:
-        return _first_verdict_at(request, progress)
-    due, end = progress.last.at + request.pace.interval, _window_ends_at(request, progress)
-    return min(due, end) if progress.last.at < end and not request.until_rollback else due
-
-
-def _ended(request: WatchRequest, progress: WatchProgress, verdict: Verdict) -> bool:
-    if request.until_rollback:
-        return verdict.outcome is Outcome.ROLLBACK
-    match verdict.outcome:
-        case Outcome.CONTINUE:
-            return verdict.at >= _window_ends_at(request, progress)
-        case Outcome.INCONCLUSIVE:
-            return progress.inconclusive_in_a_row >= request.scoring.no_data_patience
-        case Outcome.PAUSE | Outcome.ROLLBACK:
-            return True
-
-
-def _result(progress: WatchProgress, verdict: Verdict) -> WatchResult:
-    reason = verdict.reason
-    if verdict.outcome is Outcome.INCONCLUSIVE:
-        reason = f"{progress.inconclusive_in_a_row} verdicts in a row were inconclusive; the last: {reason}"
-    if verdict.outcome is Outcome.CONTINUE:
-        reason = f"{progress.verdicts_taken} verdicts, none against going on; the last: {reason}"
-    return WatchResult(
-        outcome=verdict.outcome,
-        verdict=verdict,
-        verdicts_taken=progress.verdicts_taken,
-        inconclusive_in_a_row=progress.inconclusive_in_a_row,
-        reason=reason,
-        requests_seen=progress.requests_seen,
-        bad_requests=progress.bad_requests,
-    )
 
 
 async def _beating(work: Coroutine[Any, Any, Result], progress: WatchProgress) -> Result:

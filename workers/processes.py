@@ -1,29 +1,36 @@
 """Child processes that are started, watched, killed, restarted, and never left behind."""
 
 import os
+import random
 import signal
 import socket
 import subprocess
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
 _STOP_SECONDS = 8.0
 _POLL_SECONDS = 0.05
+_OURS = range(20_000, 30_000)
+_TRIES = 50
 
 
 class ProcessFailed(Exception):
     """A child process ended, or did not get ready, when it should run; the text names its log file."""
 
 
-def free_port(preferred: int | None = None) -> int:
-    """Return the preferred TCP port on the loopback interface if it is free, else any free one."""
-    for port in (preferred, 0):
-        if port is None:
+def free_port(preferred: int | None = None, *, besides: Collection[int] = ()) -> int:
+    """Return the preferred TCP port on the loopback interface if it is free, else any free one `besides` these.
+
+    Any one is below those that the system gives out itself: one of its own would take it before we do.
+    """
+    others = random.sample(_OURS, k=_TRIES)
+    for port in (*([preferred] if preferred is not None else []), *others):
+        if port in besides:
             continue
         with socket.socket() as probe, suppress(OSError):
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -100,11 +107,15 @@ class Child:
         """
         deadline = time.monotonic() + seconds
         while self.ready is not None and not self.ready():
-            if not self.running:
-                raise ProcessFailed(f"{self.name} ended while starting; its log: {self.log}\n{self.tail()}")
+            self._check_running()
             if time.monotonic() > deadline:
                 raise ProcessFailed(f"{self.name} is not ready after {seconds:.0f} s; its log: {self.log}")
             time.sleep(_POLL_SECONDS)
+        self._check_running()  # what has answered may be somebody else on its port
+
+    def _check_running(self) -> None:
+        if not self.running:
+            raise ProcessFailed(f"{self.name} ended while starting; its log: {self.log}\n{self.tail()}")
 
     def kill(self) -> None:
         """Kill it at once, as a crash would (SIGKILL to its whole group)."""

@@ -1,6 +1,7 @@
 """The activities a rollout calls, with their time limits and what the history shows of them."""
 
 import asyncio
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any, TypeVar
 
@@ -18,7 +19,7 @@ with workflow.unsafe.imports_passed_through():
     from holdfast.runbook import plan as planned
     from holdfast.runbook.kinds.rollout import Stage
     from holdfast.runbook.plan import Plan
-    from holdfast.verdict.observation import Baseline
+    from holdfast.verdict.observation import Baseline, Observation
 
 R = TypeVar("R")
 
@@ -94,9 +95,19 @@ async def take_baseline(plan: Plan, *, not_before: datetime | None) -> Baseline:
 
 
 async def watch_share(
-    run_id: str, plan: Plan, stage: Stage, share: int, baseline: Baseline, *, until_rollback: bool = False
+    run_id: str,
+    plan: Plan,
+    stage: Stage,
+    share: int,
+    baseline: Baseline,
+    *,
+    until_rollback: bool = False,
+    seen: Sequence[Observation] = (),
 ) -> WatchResult:
-    """Watch one share for its window; or, as a guard, for as long as it takes until it must be rolled back."""
+    """Watch one share for its window; or, as a guard, for as long as it takes until it must be rolled back.
+
+    A guard goes on from what was `seen` before it.
+    """
     request = WatchRequest(
         run_id=run_id,
         runbook=plan.spec.name,
@@ -106,6 +117,7 @@ async def watch_share(
         pace=plan.pace,
         baseline=baseline,
         until_rollback=until_rollback,
+        seen=list(seen),
     )
     return await call(
         WatchActivities.watch_share,

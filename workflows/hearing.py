@@ -75,7 +75,8 @@ class Hearing:
             said = decisions.parse(model, message)
             if not (said.id and said.id in self.replies):
                 await self._proven(message, signal="roll_back")
-                self._check_standing(said)
+                if not (said.id and said.id in self.replies):  # its twin may have come by another way meanwhile
+                    self._check_standing(said)
         except DecisionRefused as refusal:
             self._keep_refusal(message, refusal)
             return f"a signalled {model.__name__.lower()} did not count: {refusal}"
@@ -88,6 +89,8 @@ class Hearing:
             if said.id and said.id in self.replies:
                 return self.replies[said.id].text
             proof = await self._proven(message)
+            if said.id and said.id in self.replies:  # its twin has come by another way meanwhile
+                return self.replies[said.id].text
             standing.check(said, self._keeper.gate, **self._context())
         except DecisionRefused as refusal:
             self._keep_refusal(message, refusal)

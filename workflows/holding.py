@@ -1,10 +1,12 @@
 """Holds the systems that a stage changes, so that two runs never change one at once."""
 
 from temporalio import workflow
+from temporalio.workflow import ActivityCancellationType
 
 from workflows import options
 from workflows.board import Board
 from workflows.calls import call
+from workflows.effects import even_if_cancelled, stopped_if_cancelled
 
 with workflow.unsafe.imports_passed_through():
     from activities.holding import ClaimReport, ClaimRequest, HoldActivities, ReleaseRequest
@@ -24,6 +26,7 @@ class Holding:
         """Hold for the run on this board."""
         self._board, self._plan = board, plan
         self._held: set[str] = set()
+        self._perhaps: set[str] = set()  # what was held, and what a claim that was cancelled may have got
 
     async def take(self, stage: Stage, *, whatever_it_takes: bool = False) -> str:
         """Hold what the stage changes; return why that is refused, empty when it is held.
@@ -38,40 +41,56 @@ class Holding:
             return ""
         holder = Holder(run=self._board.view.run_id, stage=stage.name, since=workflow.now())
         request = ClaimRequest(systems=systems, holder=holder)
-        report = await self._claim(request)
+        report = await even_if_cancelled(self._claim(request))
         if report.held is not None:
             if self._plan.spec.target.if_busy == "refuse" and not whatever_it_takes:
                 return f"{report.held.describe()}, and this runbook refuses to wait (if_busy: refuse)"
             waits = f"{stage.title} waits: {report.held.describe()}"
-            self._board.show(RunState.CHECKING, waits, say=waits, ping=waits)
-            await self._claim(request.model_copy(update={"wait": True}))
-        self._held |= set(systems)
+            self._board.show(None if whatever_it_takes else RunState.CHECKING, waits, say=waits, ping=waits)
+            await self.release()  # two runs that wait for each other would do so for ever
+            await stopped_if_cancelled(self._claim(request.model_copy(update={"wait": True})))
         return ""
 
     async def release(self, *, at_the_end: bool = False) -> None:
         """Let go of everything, unless the file wants what was changed held to the end of the run."""
         to_the_end = self._plan.spec.target.hold == "run" and self._something_stands()
-        if not self._held or (to_the_end and not at_the_end):
+        perhaps = self._perhaps | (self._of_earlier_parts() if at_the_end else set[str]())
+        if not perhaps or (to_the_end and not at_the_end):
             return
-        request = ReleaseRequest(systems=sorted(self._held), run=self._board.view.run_id)
-        self._held = set()
-        await call(
+        request = ReleaseRequest(systems=sorted(perhaps), run=self._board.view.run_id)
+        self._held, self._perhaps = set(), set()
+        letting_go = call(
             HoldActivities.release_systems,
             request,
             returns=type(None),
             summary=f"let go of {', '.join(request.systems)}",
         )
+        await even_if_cancelled(letting_go)  # one that is late would take away what is claimed anew
 
     async def _claim(self, request: ClaimRequest) -> ClaimReport:
-        names = ", ".join(request.systems)
-        return await call(
+        names, systems = ", ".join(request.systems), set(request.systems)
+        self._perhaps |= systems
+        report = await call(
             HoldActivities.claim_systems,
             request,
             returns=ClaimReport,
             start_to_close_timeout=options.WATCH_ATTEMPT if request.wait else options.ATTEMPT,
             heartbeat_timeout=options.HEARTBEAT,
+            cancellation_type=ActivityCancellationType.WAIT_CANCELLATION_COMPLETED,
             summary=f"{'wait for' if request.wait else 'hold'} {names}",
         )
+        if report.held is None:
+            self._held |= systems
+        else:
+            self._perhaps -= systems - self._held
+        return report
+
+    def _of_earlier_parts(self) -> set[str]:
+        """Return what the run may hold since before it continued as new."""
+        spec = self._plan.spec
+        if spec.target.hold != "run" or not workflow.info().continued_run_id:
+            return set()
+        return {system for stage in spec.stages for system in systems_of(spec, stage)}
 
     def _something_stands(self) -> bool:
         return any(entry.status in _STANDING for entry in self._board.view.journal)

@@ -20,6 +20,7 @@ from workflows.stoppable import StoppableRun
 from workflows.undoing import Undoing
 
 with workflow.unsafe.imports_passed_through():
+    from holdfast.domain.decisions import RollBack
     from holdfast.domain.undoing import reason_of
     from holdfast.domain.view import RunState, RunView, StageState
     from holdfast.runbook.kinds.rollout import Stage
@@ -39,6 +40,7 @@ class Rollout(StoppableRun):
         self._gates = GateKeeper(self._board)
         self._hearing = Hearing(self._gates, carried.replies if carried else None)
         self._pinned: Plan | None = None
+        self._undone: RollBack | None = None  # the newest request that is dealt with
 
     @workflow.run
     async def run(self, start: RolloutInput) -> RolloutReport:
@@ -51,8 +53,7 @@ class Rollout(StoppableRun):
             ending = await self._prepare_and_roll_out(start)
         except asyncio.CancelledError:
             cancelled = True
-            self._gates.supersede()
-            ending = self._board.end(RunState.STOPPED, "cancelled by request; what was under way is undone")
+            ending = self._cancelled("what was under way is undone")
         await self._gates.settled()
         await self._board.published()
         publishing.cancel()
@@ -79,10 +80,24 @@ class Rollout(StoppableRun):
             if ending is None or self._wanted is not None:
                 ending = await even_if_cancelled(self._roll_back(undoing))
         except asyncio.CancelledError:
-            await even_if_cancelled(holding.release(at_the_end=True))
+            await even_if_cancelled(self._tidied_up(holding, undoing))
             raise
         await holding.release(at_the_end=True)
         return ending
+
+    async def _tidied_up(self, holding: Holding, undoing: Undoing) -> None:
+        """End a cancelled run, and keep what somebody was promised while its stage was undone."""
+        if self._wanted is not self._undone:
+            await self._roll_back(undoing)
+        self._cancelled(undoing.proof if undoing.drifts else "what was under way is undone")
+        await holding.release(at_the_end=True)
+
+    def _cancelled(self, how: str) -> RunState:
+        """End as cancelled, unless the run had come to an end before."""
+        self._gates.supersede()
+        if not self._board.view.state.ended:
+            self._board.end(RunState.STOPPED, f"cancelled by request; {how}")
+        return self._board.view.state
 
     async def _roll_out(self, start: RolloutInput, plan: Plan, holding: Holding, undoing: Undoing) -> RunState:
         for number, stage in enumerate(plan.spec.stages, start=1):
@@ -103,11 +118,10 @@ class Rollout(StoppableRun):
     async def _roll_back(self, undoing: Undoing) -> RunState:
         """Undo what somebody asked for; the stage that was under way is undone already."""
         self._gates.supersede()
-        proof, done = "", None
-        while self._wanted is not done and self._wanted is not None:  # somebody may want more meanwhile
-            done = self._wanted
-            proof = await undoing.undo_after(done.to, reason_of(done))
-        return self._board.end(RunState.ROLLED_BACK, f"{undoing.because} {proof}")
+        while self._wanted is not self._undone and self._wanted is not None:  # somebody may want more meanwhile
+            self._undone = self._wanted
+            await undoing.undo_after(self._undone.to, reason_of(self._undone))
+        return self._board.end(RunState.ROLLED_BACK, f"{undoing.because} {undoing.proof}")
 
     def _stands(self, stage: Stage) -> StageState:
         return self._board.line(stage.name).state
@@ -129,7 +143,7 @@ class Rollout(StoppableRun):
         if not workflow.info().is_continue_as_new_suggested():
             return
         await self._gates.settled()  # what is not on record yet would be lost
-        if workflow.all_handlers_finished():
+        if self._wanted is None and workflow.all_handlers_finished():
             board = self._board
             carried = Carried(plan=plan, view=board.view, message=board.message, replies=self._hearing.replies)
             workflow.continue_as_new(start.model_copy(update={"carried": carried}))

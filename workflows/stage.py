@@ -1,6 +1,7 @@
 """One stage of a rollout: check, ask, check again, canary by shares, promote; or undo by the journal."""
 
 import asyncio
+from functools import partial
 
 from temporalio import workflow
 from temporalio.exceptions import ActivityError
@@ -23,7 +24,7 @@ with workflow.unsafe.imports_passed_through():
     from holdfast.runbook import plan as planned
     from holdfast.runbook.kinds.rollout import Stage
     from holdfast.verdict.exposure import summed
-    from holdfast.verdict.observation import Baseline, Outcome, Verdict
+    from holdfast.verdict.observation import Baseline, Observation, Outcome, Verdict
     from holdfast.verdict.view import to_view
 
 # The share of a stage that has no canary side.
@@ -53,6 +54,7 @@ class StageRun:
         self._id = f"{number}-{stage.name}"
         self._asked: Gate | None = None
         self._foreseen: list[Foreseen] = []
+        self._signed_off_keys: set[str] = set()  # of points of no return
         self._everybodys = False  # whether everybody has the stage already
 
     async def run(self) -> RunState | None:
@@ -125,7 +127,7 @@ class StageRun:
             why = f"{self._stage.title}: nobody decided before the deadline, which means: roll everything back."
             proof = await even_if_cancelled(self._undoing.undo_after("", why))
             return self._board.end(RunState.ROLLED_BACK, f"{why} {proof}")
-        if self._asked is not None and self._asked.state is GateState.EXPIRED:
+        if self._asked is not None and self._asked.state is GateState.EXPIRED and self._asked.turned_down:
             why = "nobody decided before the deadline, which means: reject"
         return self._board.end(RunState.STOPPED, f"{self._stage.title}: {why}")
 
@@ -163,9 +165,13 @@ class StageRun:
         What has no canary side is given to everybody at once, and everybody is watched.
         """
         view, spec, stage = self._board.view, self._plan.spec, self._stage
+        first = planned.first_effects(view.run_id, spec, stage)
+        for effect in first:  # an answer may take days, and the baseline is to be fresh
+            if self._would_change(effect):
+                await self._permitted(effect)
         baseline = await calls.take_baseline(self._plan, not_before=view.stable_since)
         view.baseline = baseline.describe()
-        for effect in planned.first_effects(view.run_id, spec, stage):
+        for effect in first:
             await self._apply(effect)
         if not stage.has_canary:
             self._board.show(RunState.WATCHING, f"{stage.title}: watching everybody")
@@ -197,7 +203,8 @@ class StageRun:
                 self._board.show(headline=f"{self._stage.title}: {seen.reason}.")
                 return False
             gate = self._ask_about(seen, share, f"{self._id}-at-{share}-{asked}")
-            if not await self._answered_under_guard(gate, share, baseline):
+            last = seen.seen if isinstance(seen, WatchResult) else []
+            if not await self._answered_under_guard(gate, share, baseline, last):
                 return False
             watched = isinstance(seen, WatchResult) and seen.outcome is Outcome.PAUSE
             if watched and gate.state is not GateState.VOIDED:
@@ -260,6 +267,8 @@ class StageRun:
             await self._answered(gate)
             if gate.turned_down:
                 raise _Declined(f"{effect.title} was not approved, and it is a point of no return.")
+            if not gate.goes_on:
+                continue  # its evidence grew too old before anybody answered
             good = await self._gates.still_good(gate)
             if not good.problem:
                 return
@@ -284,10 +293,12 @@ class StageRun:
         if gate.goes_on:
             await self._gates.on_record()
 
-    async def _answered_under_guard(self, gate: Gate, share: int, baseline: Baseline) -> bool:
+    async def _answered_under_guard(
+        self, gate: Gate, share: int, baseline: Baseline, seen: list[Observation]
+    ) -> bool:
         """Wait for a person, but roll back without one if the canary gets bad meanwhile; True to go on."""
         answer = asyncio.create_task(self._answered_on_record(gate))
-        guard = asyncio.create_task(self._turned_bad(share, baseline))
+        guard = asyncio.create_task(self._turned_bad(share, baseline, seen))
         try:
             await workflow.wait([answer, guard], return_when=asyncio.FIRST_COMPLETED)
             if not answer.done():
@@ -304,12 +315,12 @@ class StageRun:
             answer.cancel()
             guard.cancel()
 
-    async def _turned_bad(self, share: int, baseline: Baseline) -> str:
+    async def _turned_bad(self, share: int, baseline: Baseline, seen: list[Observation]) -> str:
         """Return why the canary must go, as soon as it must; never returns while it need not."""
         run_id = self._board.view.run_id
         try:
             result = await calls.watch_share(
-                run_id, self._plan, self._stage, share, baseline, until_rollback=True
+                run_id, self._plan, self._stage, share, baseline, until_rollback=True, seen=seen
             )
         except ActivityError as error:
             self._board.show(say=f"nobody guards the canary while you think: {calls.reason(error)}")
@@ -321,11 +332,17 @@ class StageRun:
 
     # --- bookkeeping ------------------------------------------------------------------------------------
 
-    async def _apply(self, effect: Effect) -> None:
+    async def _permitted(self, effect: Effect) -> None:
+        """Ask once before an effect that cannot be undone."""
         policy = planned.sign_off_of(self._stage, effect)
-        if policy is not None and self._would_change(effect):
+        if policy is not None and effect.key not in self._signed_off_keys:
             await self._past_no_return(effect, policy)
-        await apply(self._board, effect, give_up_after=self._plan.spec.apply_for)
+            self._signed_off_keys.add(effect.key)
+
+    async def _apply(self, effect: Effect) -> None:
+        # What the checks found in place may have been taken away since: whatever is made is asked for.
+        permitted = partial(self._permitted, effect) if effect.lasting else None
+        await apply(self._board, effect, give_up_after=self._plan.spec.apply_for, permitted=permitted)
 
     def _would_change(self, effect: Effect) -> bool:
         return any(one.title == effect.title and one.differs for one in self._foreseen)

@@ -2,17 +2,17 @@
 
 import asyncio
 from collections.abc import Awaitable
-from contextlib import suppress
 from typing import Any, TypeVar
 
 from temporalio import workflow
 
+from workflows.effects import ended
 from workflows.gated import GatedRun, sender
 from workflows.undoing import Undoing
 
 with workflow.unsafe.imports_passed_through():
     from holdfast.domain.decisions import ROLLBACK, Answer, DecisionReply, RollBack, parse
-    from holdfast.domain.undoing import reason_of, said_of
+    from holdfast.domain.undoing import goes_further, reason_of, said_of
 
 T = TypeVar("T")
 
@@ -59,12 +59,12 @@ class StoppableRun(GatedRun):
             if working.done():
                 return working.result()
             working.cancel()
-            with suppress(asyncio.CancelledError):
-                await working
+            await ended(working)
             return None
         except asyncio.CancelledError:
             working.cancel()
-            await working
+            # However the work ends, the run is cancelled: it does not continue as new, either.
+            await ended(working)
             raise
         finally:
             called.cancel()
@@ -74,6 +74,9 @@ class StoppableRun(GatedRun):
         if known is not None:
             return known
         text = said_of(request, self._board.view)
-        self._wanted = request
+        if self._wanted is None or goes_further(request, self._wanted, self._board.view):
+            self._wanted = request
+        else:
+            text = f"At least as much is being undone already: {reason_of(self._wanted)}"
         self._board.show(say=reason_of(request))
         return self._hearing.answered(request, DecisionReply(answer=Answer.ACCEPTED, gate=ROLLBACK, text=text))

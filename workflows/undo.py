@@ -39,18 +39,26 @@ class Undo(GatedRun):
         self._gates.begin(protocol=True, requester=start.requested_by)
         self._board.show(say=f"started by {start.requested_by}")
         publishing = asyncio.create_task(self._board.keep_publishing())
-        ending = await self._asked_and_undone(start)
+        cancelled = False
+        try:
+            ending = await self._asked_and_undone(start)
+        except asyncio.CancelledError:
+            cancelled = True
+            ending = self._cancelled()
         await self._gates.settled()
         await self._board.published()
         publishing.cancel()
         await workflow.wait_condition(workflow.all_handlers_finished)
+        if cancelled:
+            raise asyncio.CancelledError
         if ending is RunState.FAILED:
             raise ApplicationError(self._board.view.headline, type="UndoFailed", non_retryable=True)
         return self._board.view
 
     async def _asked_and_undone(self, start: UndoRequest) -> RunState:
+        wanted = RecallRequest(run=start.run, requested_by=start.requested_by, to=start.to)
         try:
-            recalled = await calls.recall(RecallRequest(run=start.run, requested_by=start.requested_by))
+            recalled = await calls.recall(wanted)
         except ActivityError as error:
             return self._board.end(RunState.FAILED, f"{start.run} cannot be undone: {calls.reason(error)}")
         self._take_over(recalled)
@@ -64,6 +72,13 @@ class Undo(GatedRun):
             return self._board.end(RunState.STOPPED, "not approved; nothing was undone")
         await self._gates.on_record()
         return await even_if_cancelled(self._undone(start, recalled))
+
+    def _cancelled(self) -> RunState:
+        """End as cancelled; what has begun to be undone has come to its own end."""
+        self._gates.supersede()
+        if not self._board.view.state.ended:
+            self._board.end(RunState.STOPPED, "cancelled by request; nothing was undone")
+        return self._board.view.state
 
     async def _undone(self, start: UndoRequest, recalled: Recalled) -> RunState:
         holding = Holding(self._board, recalled.plan)

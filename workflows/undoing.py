@@ -14,6 +14,7 @@ from workflows.holding import Holding
 with workflow.unsafe.imports_passed_through():
     from activities.changes import ChangeActivities, RevertReport, VerifyReport, VerifyRequest
     from holdfast.domain.journal import EntryStatus, JournalEntry, origins, to_undo
+    from holdfast.domain.undoing import would_be_undone
     from holdfast.domain.view import RunState, StageState
     from holdfast.runbook.kinds.rollout import Stage
     from holdfast.runbook.plan import Plan
@@ -25,15 +26,21 @@ class Undoing:
     Attributes:
         plan: of the run.
         because: why a stage that is under way is undone when it is cancelled.
+        drifts: what is not as it was, of all that this run has undone.
     """
 
     def __init__(self, board: Board, gates: GateKeeper, holding: Holding, plan: Plan) -> None:
         """Show progress on the board, page people through the gates, hold what is undone."""
         self._board, self._gates, self._holding, self.plan = board, gates, holding, plan
         self.because = "the run is cancelled"
-        self._drifts: list[str] = []
+        self.drifts: list[str] = []
         self._asked = 0
         self._stopped = False
+
+    @property
+    def proof(self) -> str:
+        """What is proven of all that this run has undone, in words."""
+        return _proof(self.drifts)
 
     async def undo(self, stage: Stage) -> str:
         """Undo a stage, newest effect first, then read its systems; return what is proven of all, in words."""
@@ -42,28 +49,31 @@ class Undoing:
                 break
             await self._revert(stage, entry)
         touched = origins(self._board.view.journal, stage.name)
-        self._drifts += await self._verified(stage, touched) if touched else []
+        self.drifts += await self._verified(stage, touched) if touched else []
         line, left = self._board.line(stage.name), self._left_of(stage)
         line.state, line.share_percent = StageState.FAILED if left else StageState.ROLLED_BACK, 0
-        return _proof(self._drifts)
+        return self.proof
 
     async def undo_after(self, stays: str, why: str) -> str:
-        """Undo every promoted stage after the one that stays, the newest first; all where `stays` is empty.
+        """Undo every stage after the one that stays, the newest first; all where `stays` is empty.
 
         Returns:
             What is proven of all that this run has undone, in words.
         """
-        self._board.show(RunState.ROLLING_BACK, why, say="rolling back", ping=f"Rolling back. {why}")
+        ping = f"Rolling back. {why}" if would_be_undone(self._board.view, stays) else None
+        self._board.show(RunState.ROLLING_BACK, why, say="rolling back" if ping else None, ping=ping)
         for stage in reversed(self.plan.spec.stages):
             line = self._board.line(stage.name)
-            if stage.name == stays:
+            if stage.name == stays or self._stopped:
                 break
-            if line.state is StageState.CURRENT:  # nobody has approved it
-                line.state = StageState.AHEAD
-            if line.state is StageState.PROMOTED:
+            # A run that has ended may have left a stage half undone, or half made.
+            if line.state is StageState.PROMOTED or to_undo(self._board.view.journal, stage.name):
                 await self._holding.take(stage, whatever_it_takes=True)
+                self._board.show(RunState.ROLLING_BACK, why, quietly=True)
                 await self.undo(stage)
-        return _proof(self._drifts)
+            elif line.state is StageState.CURRENT:  # nobody has approved it
+                line.state = StageState.AHEAD
+        return self.proof
 
     async def _revert(self, stage: Stage, entry: JournalEntry) -> None:
         """Take one effect back; where that is impossible, stop there until a person has decided."""
@@ -116,6 +126,7 @@ class Undoing:
         )
         await self._gates.decided(gate)
         await self._gates.on_record()
+        self._board.show(headline=f"rolling back {stage.title}")
         if entry.effect.lasting:
             self._stopped = gate.turned_down
             return False

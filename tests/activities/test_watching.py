@@ -605,3 +605,64 @@ async def test_requests_are_not_counted_anew_after_a_crash() -> None:
     result = await Watch(metrics, time, resume=progress).run(request(scoring=TRAFFIC))
 
     assert (result.verdicts_taken, result.requests_seen) == (4, 120)
+
+
+# `weighted` asks for two bad verdicts of three, and errors veto.
+STEADY = SCORING.model_copy(
+    update={
+        "model": "weighted",
+        "metrics": {
+            "latency": SCORING.metrics["latency"],
+            "errors": SCORING.metrics["errors"].model_copy(update={"veto": "rollback"}),
+        },
+    }
+)
+FAILING = {**CALM, ERRORS: 9.0}
+
+
+def turning(*changes: tuple[float, Answers]) -> Callable[[float], Answers]:
+    """What is seen from each of these seconds on."""
+
+    def now(seconds: float) -> Answers:
+        return next(answers for since, answers in reversed(changes) if seconds >= since)
+
+    return now
+
+
+async def test_a_window_does_not_end_on_a_minute_that_would_stop_the_rollout_if_it_lasted() -> None:
+    late = MemoryMetrics(NOON, turning((0, CALM), (40, FAILING)))
+    result = await watched(late, scoring=STEADY)
+
+    assert result.outcome is Outcome.ROLLBACK
+    assert result.verdict.at == NOON + timedelta(seconds=52)  # the window ends at 42
+
+
+async def test_a_bad_minute_at_the_end_of_a_window_that_passes_delays_the_rollout_by_one_verdict() -> None:
+    once = MemoryMetrics(NOON, turning((0, CALM), (40, FAILING), (45, CALM)))
+    result = await watched(once, scoring=STEADY)
+
+    assert result.outcome is Outcome.CONTINUE
+    assert result.verdict.at == NOON + timedelta(seconds=52)
+
+
+async def test_a_guard_goes_on_from_what_the_watch_before_it_has_seen() -> None:
+    slow = {**CALM, LATENCY: 1.3}
+    metrics = MemoryMetrics(NOON, turning((0, slow), (20, {**slow, ERRORS: 9.0})))
+    asking = await watched(metrics, scoring=STEADY)
+    assert (asking.outcome, asking.verdict.at) == (Outcome.PAUSE, NOON + timedelta(seconds=22))
+    assert len(asking.seen) == 2
+
+    time = VirtualTime(NOON + timedelta(seconds=23))
+    guarding = request(scoring=STEADY, until_rollback=True, seen=asking.seen)
+    result = await Watch(metrics, time).run(guarding)
+
+    assert result.outcome is Outcome.ROLLBACK
+    # An interval after the last verdict of the watch: the errors seen then are the first of two.
+    assert result.verdict.at == NOON + timedelta(seconds=32)
+    assert result.verdicts_taken == 1
+
+
+async def test_a_guard_that_knows_nothing_takes_its_first_verdict_at_once() -> None:
+    result = await watched(MemoryMetrics(NOON, lambda _: FAILING), scoring=STEADY, until_rollback=True)
+    assert result.verdict.at == NOON + timedelta(seconds=10)
+    assert result.seen == []

@@ -51,8 +51,9 @@ async def test_a_tap_shows_all_what_would_be_undone_and_asks_who_tapped(watching
     )
     assert (
         "Undone, the newest first\n"
-        "↩️ Widen the CRM pool: pool = 64 (now 8)\n"
-        "↩️ Let the bot send faster: rate_limit = 25 (now 5)\n"
+        "Widen the CRM pool\n"
+        "Let the bot send faster\n"
+        "↩️ bot/p pool: 8 → 2\n"
         "“Only Widen the CRM pool” leaves as it is: Let the bot send faster\n"
     ) in question["text"]
     assert "Only you can confirm, until " in question["text"]

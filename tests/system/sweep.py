@@ -7,7 +7,7 @@ import sys
 from collections import Counter
 from collections.abc import AsyncGenerator
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -85,7 +85,6 @@ class Lane:
     client: Client
     shop: str = ""
     ci: str = ""
-    children: list[asyncio.subprocess.Process] = field(default_factory=list)
 
     @property
     def runs(self) -> TemporalRuns:
@@ -145,6 +144,15 @@ class Lane:
         execution = (await self.client.get_workflow_handle(RUN_ID).describe()).run_id
         said = signing.seal(RollBack(by="anna", id="sweep"), run=RUN_ID, execution=execution)
         await self.runs.roll_back(RUN_ID, said)
+
+    async def leaks(self) -> list[str]:
+        """Name where the token of the pipelines can be read: the run's history, the worker's log."""
+        history = await self.client.get_workflow_handle(RUN_ID).fetch_history()
+        told = {
+            "history": b"".join(event.SerializeToString() for event in history.events),
+            "log": (self.folder / "worker.log").read_bytes(),
+        }
+        return [name for name, text in told.items() if TOKEN.encode() in text]
 
     async def seen(self) -> Seen:
         """Look at every system, past everything of ours."""

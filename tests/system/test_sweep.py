@@ -56,6 +56,7 @@ async def test_a_worker_killed_at_every_effect_leaves_what_an_undisturbed_one_le
         async def disturbed(number: int) -> Lane:
             async with lane(tmp_path / f"lane-{number}", address, points[number::LANES]) as one:
                 there, again, ended = await one.play()
+                assert await one.leaks() == []
             _agree(there, forth, undone=False)
             _agree(again, back, undone=True)
             assert ended.state is RunState.ROLLED_BACK

@@ -126,13 +126,21 @@ def test_only_the_four_newest_events_are_shown_newest_first() -> None:
 
 def test_what_was_undone_is_told() -> None:
     journal = [
-        an_entry("bot: limit = 25", EntryStatus.APPLIED),
-        an_entry("canary share 5 %", EntryStatus.REVERTED),
-        an_entry("crm: pool = 8", EntryStatus.DRIFTED),
+        an_entry("bot: pool = 8", EntryStatus.APPLIED),
+        an_entry("crm: pool = 8", EntryStatus.DRIFTED, endpoint="crm"),
+        an_entry("shop: pool = 8", EntryStatus.REVERTED, endpoint="shop"),
     ]
     plain = render(a_view(journal=journal)).plain
-    assert "↩️ Undone: canary share 5 %\n⚠️ Not undone, changed by others: crm: pool = 8" in plain
-    assert "limit = 25" not in plain
+    assert "↩️ Undone: shop/p pool: 8 → 2\n⚠️ Not undone, changed by others: crm/p pool: 8 → 2" in plain
+    assert "bot/p" not in plain
+
+
+def test_of_many_the_newest_undone_are_shown() -> None:
+    journal = [an_entry("t", EntryStatus.REVERTED, endpoint=f"part-{n}") for n in range(9)]
+    plain = render(a_view(journal=journal)).plain
+    assert "↩️ Undone before: 3 more, see the Temporal UI\n↩️ Undone: part-5/p pool: 8 → 2\n" in plain
+    assert "↩️ Undone: part-0/p pool: 8 → 2" in plain
+    assert "part-6/p" not in plain
 
 
 def test_with_a_quorum_those_who_approved_are_named() -> None:

@@ -73,8 +73,10 @@ def a_closed_gate() -> Gate:
     return an_open_gate(id="1-rate", state=GateState.APPROVED, decisions=[said], token="old")
 
 
-def an_entry(title: str, status: EntryStatus) -> JournalEntry:
-    effect = Effect(key="k", stage="s", kind="http_config", endpoint="bot", part="p", values={}, title=title)
+def an_entry(
+    title: str, status: EntryStatus, *, endpoint: str = "bot", kind: str = "http_config"
+) -> JournalEntry:
+    effect = Effect(key="k", stage="s", kind=kind, endpoint=endpoint, part="p", values={}, title=title)
     return JournalEntry(effect=effect, before={"pool": 2}, after={"pool": 8}, status=status, recorded_at=NOW)
 
 

@@ -13,19 +13,22 @@ import httpx
 
 from holdfast.domain.errors import HoldfastError
 from workers.demo.facts import Facts
+from workers.demo.scene import StoryFailed
 from workers.demo.screen import Screen
 from workers.demo.stack import Ports, Stack
-from workers.demo.story import Story, StoryFailed
+from workers.demo.story import Story
 from workers.demo.world import World
 from workers.engine import find_engine, find_prometheus
 from workers.processes import ProcessFailed
 
 _ABOUT = """\
-Plays an incident on a live system on this machine and fixes it with Holdfast, in under four minutes:
+Plays an incident on a live system on this machine and fixes it with Holdfast, in under five minutes:
 the traffic triples, the CRM slows down, the bot answers 429, escalations come late; on-call starts a staged
 rollout from Telegram; people approve its stages in Telegram and in the Temporal UI; a bad variant of the last
-stage is caught at 5 % and rolled back by itself; the good one goes through. Nothing outside this machine is
-touched, and no account is needed: Telegram, the CRM and the shop are simulators that really queue and refuse.
+stage is caught at 5 % and rolled back by itself; the good one goes through. Then one stage changes code,
+configuration and schema together, and on-call takes all of it back with two taps. Nothing outside this machine
+is touched, and no account is needed: Telegram, the CRM, the CI system and the shop are simulators that really
+queue and refuse.
 Exits with 0 only if all of it happened.
 """
 
@@ -48,11 +51,11 @@ def _leave(_number: int, _frame: object) -> None:
 
 
 def _play(directory: Path, *, interactive: bool, keep: bool) -> int:
-    stack = Stack(directory, Ports.pick(), engine=find_engine(), prometheus=find_prometheus())
+    stack = Stack(directory, Ports.pick(), engine=find_engine(), prometheus=find_prometheus(), systems=True)
     screen = Screen()
     try:
         with screen:
-            screen.say("demo", "starting Temporal, Prometheus, Telegram, CRM, shop, customers, Holdfast")
+            screen.say("demo", "starting Temporal, Prometheus, Telegram, CRM, CI, shop, customers, Holdfast")
             stack.start()
             screen.links = stack.links
             for name, url in stack.links.items():

@@ -89,6 +89,10 @@ class Screen:
         else:
             self.console.print(line, soft_wrap=True)
 
+    def print_out(self, text: str) -> None:
+        """Print what a command printed, as it is; on a terminal it goes above the live view and stays."""
+        self.console.print(Text(text.rstrip()), soft_wrap=True)
+
     def show(self, numbers: dict[str, float | None]) -> None:
         """Show the newest numbers; without a terminal they are part of the lines that need them."""
         self.numbers = numbers

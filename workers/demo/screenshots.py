@@ -14,9 +14,11 @@ from playwright.async_api import Browser, async_playwright
 
 from holdfast.domain.gates import Gate
 from holdfast.domain.links import WebLinks
+from workers.demo.scene import ANNA, BORIS, VERA
 from workers.demo.screen import Screen
 from workers.demo.stack import NORMAL_RATE, Ports, Stack
-from workers.demo.story import ANNA, BORIS, SURGE, VERA, Story
+from workers.demo.story import SURGE, Story
+from workers.demo.story_changes import OneChange
 from workers.demo.world import World
 from workers.engine import find_engine, find_prometheus
 from workers.secrets import keyring
@@ -31,10 +33,11 @@ _FLAGS = [
     "--disable-background-networking",
 ]
 _SICK_SECONDS = 35
+_CALM_SECONDS = 30
 
 
 async def take(stack: Stack, folder: Path) -> None:
-    """Bring a run to its second gate and take a picture of what its approver sees."""
+    """Take pictures of a run at its second gate, as its approver sees it, and of another that was undone."""
     async with World(stack) as world, async_playwright() as playwright:
         story = Story(world, Screen())
         await asyncio.sleep(15)
@@ -51,6 +54,13 @@ async def take(stack: Stack, folder: Path) -> None:
         await _telegram(browser, stack.chat_page(VERA, VERA), folder / "telegram-private.png")
         await _web(browser, _link(stack, run_id, gate), folder)
         await _temporal_ui(browser, world.run_url(run_id), folder)
+        await story.approve_in_telegram(run_id, "crm-pool", VERA)  # so that the shop bears its customers
+        await story.until_stage(run_id, "crm-pool", "promoted")
+        await asyncio.sleep(_CALM_SECONDS)
+        run_id = await OneChange(story).play()
+        await world.runs.result(run_id)  # the chat and the page have the end as well then
+        await _telegram(browser, stack.chat_page(ANNA), folder / "telegram-rollback.png")
+        await _rolled_back_in_ui(browser, world.run_url(run_id), folder)
         await browser.close()
 
 
@@ -74,12 +84,21 @@ def _link(stack: Stack, run_id: str, gate: Gate) -> str:
 
 
 async def _temporal_ui(browser: Browser, url: str, folder: Path) -> None:
-    page = await browser.new_page(viewport={"width": 1500, "height": 1500})
+    await _metadata(browser, url, "WAITING FOR A DECISION", folder / "temporal-ui.png")
+
+
+async def _rolled_back_in_ui(browser: Browser, url: str, folder: Path) -> None:
+    # High enough for the journal, which stands below plan and verdict.
+    await _metadata(browser, url, "ROLLED BACK", folder / "temporal-ui-rollback.png", height=2200)
+
+
+async def _metadata(browser: Browser, url: str, state: str, path: Path, *, height: int = 1500) -> None:
+    page = await browser.new_page(viewport={"width": 1500, "height": height})
     await page.goto(url)
     await page.get_by_text("User Metadata").first.click()
-    await page.frame_locator("iframe").last.get_by_text("WAITING FOR A DECISION").first.wait_for()
+    await page.frame_locator("iframe").last.get_by_text(state).first.wait_for()
     await page.wait_for_timeout(1000)
-    await page.screenshot(path=folder / "temporal-ui.png")
+    await page.screenshot(path=path)
 
 
 def main() -> None:
@@ -88,7 +107,12 @@ def main() -> None:
     folder.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory() as directory:
         stack = Stack(
-            Path(directory), Ports.pick(), engine=find_engine(), prometheus=find_prometheus(), web=True
+            Path(directory),
+            Ports.pick(),
+            engine=find_engine(),
+            prometheus=find_prometheus(),
+            web=True,
+            systems=True,
         )
         try:
             stack.start()

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import yaml
 
+from workers.demo.systems import CI_TOKEN, ShopSystems
 from workers.engine import Engine, server_command, server_environment
 from workers.processes import Child, accepts_connections, answers, free_port
 from workers.settings import SEARCH_ATTRIBUTES
@@ -33,11 +34,12 @@ class Ports:
     worker_metrics: int
     bot_metrics: int
     web: int
+    ci: int
 
     @classmethod
     def pick(cls, *, familiar: bool = True) -> "Ports":
         """Pick free ports; the familiar ones where they are free, so that links look as people know them."""
-        wanted = (7233, 8233, 9090, 8081, 8402, 8401, 8403, 9464, 9465, 8088)
+        wanted = (7233, 8233, 9090, 8081, 8402, 8401, 8403, 9464, 9465, 8088, 8404)
         return cls(*(free_port(port if familiar else None) for port in wanted))
 
 
@@ -56,18 +58,23 @@ class Stack:
         runbook_dirs: tuple[Path, ...] = (ROOT / "runbooks", ROOT / "workers/demo/runbooks"),
         rate: float = NORMAL_RATE,
         web: bool = False,
+        systems: bool = False,
     ) -> None:
         """Prepare the directory (databases, logs, generated configuration); nothing is started yet.
 
-        `web` adds the page for approvers who are reached by e-mail, which the story can do without.
+        `web` adds the page for approvers who are reached by e-mail, which the story can do without. `systems`
+        adds what runbooks can change besides the shop's settings: a CI system, a database and a command.
         """
         self._web = web
+        self.systems = ShopSystems(directory / "systems", ci_port=ports.ci) if systems else None
         self.directory, self.ports = directory, ports
         self._engine, self._prometheus = engine, prometheus
         self._pace, self._runbook_dirs, self._rate = pace, runbook_dirs, rate
         (directory / "logs").mkdir(parents=True, exist_ok=True)
         self._write_prometheus_config(scrape_seconds)
         self._write_chats()
+        if self.systems:
+            self.systems.make()
         children = [
             self._temporal(),
             self._prometheus_server(),
@@ -75,6 +82,7 @@ class Stack:
             self._crm(),
             self._shop(),
             self._customers(),
+            *([self._ci()] if systems else []),
             self._role("worker", ports.worker_metrics),
             self._role("bot", ports.bot_metrics),
             *([self._role("web", ports.web)] if web else []),
@@ -109,12 +117,14 @@ class Stack:
     def environment(self) -> dict[str, str]:
         """The settings under which `holdfast` on a command line talks to this stack."""
         p = self.ports
+        # First, because the first `systems.yaml` counts; the runbooks there are those of the other directories.
+        runbook_dirs = (*([self.systems.directory] if self.systems else []), *self._runbook_dirs)
         page = {"HOLDFAST_WEB_URL": self.web_page, "HOLDFAST_WEB_PORT": str(p.web)} if self._web else {}
         return {
             **page,
             "HOLDFAST_TEMPORAL_ADDRESS": f"127.0.0.1:{p.temporal}",
             "HOLDFAST_TEMPORAL_UI_URL": f"http://127.0.0.1:{p.ui}",
-            "HOLDFAST_RUNBOOK_DIRS": json.dumps([str(d) for d in self._runbook_dirs]),
+            "HOLDFAST_RUNBOOK_DIRS": json.dumps([str(d) for d in runbook_dirs]),
             "HOLDFAST_DEFAULT_PACE": self._pace,
             "HOLDFAST_ENDPOINTS": json.dumps({"shop": f"http://127.0.0.1:{p.shop}"}),
             "HOLDFAST_PROMETHEUS_URL": f"http://127.0.0.1:{p.prometheus}",
@@ -198,6 +208,12 @@ class Stack:
             "--shop-url", f"http://127.0.0.1:{self.ports.shop}", "--rate", str(self._rate),
         )  # fmt: skip
 
+    def _ci(self) -> Child:
+        return self._module(
+            "ci", "holdfast.sim.ci", self.ports.ci, "healthz", "gitlab",
+            "--token", CI_TOKEN, "--state", str(self.directory / "ci.json"),
+        )  # fmt: skip
+
     def _role(self, role: str, metrics_port: int) -> Child:
         return self._child(
             role,
@@ -218,6 +234,8 @@ class Stack:
             "worker": p.worker_metrics,
             "bot": p.bot_metrics,
         }
+        if self.systems:
+            jobs["ci"] = p.ci
         config = {
             "global": {"scrape_interval": f"{scrape_seconds}s", "scrape_timeout": f"{scrape_seconds}s"},
             "scrape_configs": [

@@ -16,6 +16,7 @@ from holdfast.adapters.temporal.runs import TemporalRuns
 from holdfast.domain.errors import HoldfastError, MetricsUnavailable
 from workers import wiring
 from workers.demo.stack import CHAT_ID, Stack
+from workers.demo.systems import ShopSystems
 from workers.settings import Settings
 
 _RATE = "[10s]"
@@ -46,6 +47,7 @@ class World:
         ports = stack.ports
         self._telegram = f"http://127.0.0.1:{ports.telegram}"
         self._shop = f"http://127.0.0.1:{ports.shop}"
+        self._ci = f"http://127.0.0.1:{ports.ci}"
         self._customers = f"http://127.0.0.1:{ports.customers}"
         self._ui = f"http://127.0.0.1:{ports.ui}"
         self._http = httpx.AsyncClient(timeout=20, trust_env=False)
@@ -97,6 +99,17 @@ class World:
         """Return the shop's own audit trail of configuration changes."""
         log: list[dict[str, Any]] = (await self._http.get(f"{self._shop}/config/log")).json()
         return log
+
+    @property
+    def systems(self) -> ShopSystems:
+        """The shop's other systems; raises HoldfastError for a stack without them."""
+        if self.stack.systems is None:
+            raise HoldfastError("this stack was made without systems=True")
+        return self.stack.systems
+
+    async def ci(self, what: str) -> dict[str, Any]:
+        """Return what the CI system's own people see: `deployed` by part, or `effects` by key."""
+        return await self._get(f"{self._ci}/_ci/{what}")
 
     async def say(self, user: int, text: str, *, chat: int = CHAT_ID) -> None:
         """Type a message into the incidents chat as somebody, or into the private chat with the bot."""

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from holdfast.domain import progress
 from holdfast.domain.decisions import ROLLBACK, Choice, CodeRequest, Extension, Handover, Signed
 from holdfast.domain.gates import Gate, outcome_of, who_said
+from holdfast.domain.journal import EntryStatus, JournalEntry
 from holdfast.domain.rollback import may_be_undone
 from holdfast.domain.view import RunView, StageView, VerdictView
 
@@ -131,8 +132,13 @@ def _beside(verdict: VerdictView, run_id: str) -> Iterator[str]:
 def _journal(view: RunView) -> list[str]:
     if not view.journal:
         return []
-    rows = [f"- {e.effect.title}: {e.status} {e.note}".rstrip() for e in view.journal]
+    rows = [f"- {_journalled(e)}" for e in view.journal]
     return ["### What was changed\n" + "\n".join(rows), *_way_back(view)]
+
+
+def _journalled(entry: JournalEntry) -> str:
+    way = entry.back if entry.status is EntryStatus.REVERTED else entry.forth
+    return f"**{entry.status}** {way} {entry.note}".rstrip()
 
 
 def _way_back(view: RunView) -> list[str]:

@@ -6,6 +6,9 @@ from typing import Any
 
 from pydantic import BaseModel
 
+_WHOLE = "all"
+_FINGERPRINT = "fingerprint"
+
 
 class Effect(BaseModel):
     """One small change to one part of a target, idempotent by its key.
@@ -107,6 +110,29 @@ class JournalEntry(BaseModel):
     def differs(self) -> bool:
         """Whether the effect changes anything at all."""
         return self.before != self.after
+
+    @property
+    def forth(self) -> str:
+        """What was changed where, e.g. `shop/canary limit: 8 → 25`."""
+        return self._way(self.before, self.after)
+
+    @property
+    def back(self) -> str:
+        """The way back, e.g. `shop/canary limit: 25 → 8`."""
+        return self._way(self.after, self.before)
+
+    def _way(self, source: dict[str, Any], goal: dict[str, Any]) -> str:
+        changed = [name for name in {**source, **goal} if source.get(name) != goal.get(name)]
+        # A fingerprint says nothing to people where another field has changed, too.
+        shown = [name for name in changed if name != _FINGERPRINT] or changed
+        effect = self.effect
+        where = effect.endpoint if effect.part == _WHOLE else f"{effect.endpoint}/{effect.part}"
+        ways = (f"{name}: {_shown(source, name)} → {_shown(goal, name)}" for name in shown)
+        return f"{where} {', '.join(ways)}"
+
+
+def _shown(values: dict[str, Any], name: str) -> str:
+    return "nothing" if values.get(name) in (None, "") else str(values[name])
 
 
 class Drift(BaseModel):

@@ -52,6 +52,13 @@ def check_wish(request: RollBack, view: RunView) -> None:
         )
 
 
+def goes_further(request: RollBack, other: RollBack, view: RunView) -> bool:
+    """Whether a request would undo more than another one does."""
+    names = [stage.name for stage in view.stages]
+    stays, others = (names.index(to) if to in names else -1 for to in (request.to, other.to))
+    return stays < others
+
+
 def said_of(request: RollBack, view: RunView) -> str:
     """Return what a person is told whose request counts."""
     undone = ", ".join(stage.title for stage in would_be_undone(view, request.to))

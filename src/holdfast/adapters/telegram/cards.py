@@ -18,6 +18,7 @@ from holdfast.domain.journal import EntryStatus, JournalEntry
 from holdfast.domain.rollback import may_be_undone
 from holdfast.domain.view import RunState, RunView, StageState, StageView
 
+_UNDONE_LINES = 6
 _STATE_EMOJI = {
     RunState.PREPARING: "🕓",
     RunState.CHECKING: "🔎",
@@ -153,11 +154,15 @@ def _stage(stage: StageView) -> Text:
 
 
 def _undone(journal: list[JournalEntry]) -> list[Text]:
-    marks = {EntryStatus.REVERTED: "↩️ Undone: ", EntryStatus.DRIFTED: "⚠️ Not undone, changed by others: "}
-    undone = [e for e in journal if e.status in marks]
-    lines = [Text(marks[e.status], clip(f"{e.effect.title} {e.note}", 120)) for e in undone[-4:]]
+    marks = {
+        EntryStatus.REVERTED: "↩️ Undone: ",
+        EntryStatus.DRIFTED: "⚠️ Not undone, changed by others: ",
+        EntryStatus.LEFT: "⚠️ Not undone: ",
+    }
+    undone = [e for e in reversed(journal) if e.status in marks]  # in the order in which they are undone
+    lines = [Text(marks[e.status], clip(f"{e.back} {e.note}".rstrip(), 160)) for e in undone[-_UNDONE_LINES:]]
     if len(undone) > len(lines):
-        lines.insert(0, Text(f"({len(undone) - len(lines)} earlier ones are in the Temporal UI)"))
+        lines.insert(0, Text(f"↩️ Undone before: {len(undone) - len(lines)} more, see the Temporal UI"))
     return lines
 
 

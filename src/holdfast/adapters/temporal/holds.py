@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any, Final
 
@@ -25,6 +26,12 @@ def hold_id(system: str) -> str:
     return f"hold-{system}"
 
 
+@dataclass(frozen=True)
+class _Found:
+    handle: WorkflowHandle[Any, Any]
+    holder: Holder
+
+
 class TemporalHolds:
     """Implements `ports.holds.Holds`."""
 
@@ -37,11 +44,11 @@ class TemporalHolds:
         taken: list[str] = []
         try:
             for system in sorted(systems):  # in one order, so that two runs never wait for each other
-                held = await self._claim(system, holder)
+                held, anew = await self._claim(system, holder)
                 if held is not None:
                     await self.release(taken, holder.run)
                     return held
-                taken.append(system)
+                taken += [system] if anew else []
         except RPCError as error:
             raise EngineUnavailable(f"the Temporal server does not answer: {error}") from error
         return None
@@ -50,27 +57,28 @@ class TemporalHolds:
         """Let go of whichever of these the run holds."""
         try:
             for system in systems:
-                handle = self._client.get_workflow_handle(hold_id(system))
-                if (holder := await self._holder(handle)) is not None and holder.run == run:
-                    await _let_go(handle, run)
+                found = await self._found(system)
+                if found is not None and found.holder.run == run:
+                    await _let_go(found.handle, run)
         except RPCError as error:
             raise EngineUnavailable(f"the Temporal server does not answer: {error}") from error
 
-    async def _claim(self, system: str, holder: Holder) -> Held | None:
-        other: Holder | None = None
+    async def _claim(self, system: str, holder: Holder) -> tuple[Held | None, bool]:
+        """Return who holds the system instead, and whether it was not held by the run before."""
+        other = Holder(run="another run")
         for _ in range(_ROUNDS):
             if await self._started(system, holder):
-                return None
-            handle = self._client.get_workflow_handle(hold_id(system))
-            other = await self._holder(handle)
-            if other is None:
+                return None, True
+            found = await self._found(system)
+            if found is None:
                 continue
+            other = found.holder
             if other.run == holder.run:
-                return None
+                return None, False
             if not await self._has_ended(other.run):
                 break
-            await _end(handle, f"{other.run} has ended without letting go")
-        return Held(system=system, by=other or Holder(run="another run"))
+            await _end(found.handle, f"{other.run} has ended without letting go")
+        return Held(system=system, by=other), False
 
     async def _started(self, system: str, holder: Holder) -> bool:
         try:
@@ -88,17 +96,20 @@ class TemporalHolds:
             return False
         return True
 
-    async def _holder(self, handle: WorkflowHandle[Any, Any]) -> Holder | None:
+    async def _found(self, system: str) -> _Found | None:
         """Return who holds the system; None when nobody does."""
+        name = hold_id(system)
         try:
-            found = await handle.describe(rpc_timeout=_CALL_TIMEOUT)
+            found = await self._client.get_workflow_handle(name).describe(rpc_timeout=_CALL_TIMEOUT)
         except RPCError as error:
             if error.status is RPCStatusCode.NOT_FOUND:
                 return None
             raise
         if found.status is not WorkflowExecutionStatus.RUNNING:
             return None
-        return Holder.model_validate(await found.memo_value(_MEMO))
+        # This very hold: what is done with it must not meet the next one, which somebody else may have by then.
+        handle = self._client.get_workflow_handle(name, run_id=found.run_id)
+        return _Found(handle, Holder.model_validate(await found.memo_value(_MEMO)))
 
     async def _has_ended(self, run: str) -> bool:
         try:

@@ -10,7 +10,9 @@ QUESTION = (
     '⏪ <a href="tg://user?id={id}">{person}</a>, roll this back?\n<b>{title}</b> · <code>{run}</code>\n\n'
 )
 UNDONE = "<b>Undone, the newest first</b>"
-UNDONE_LINE = "↩️ {title}: {change}"
+UNDONE_STAGE = "<b>{title}</b>"
+UNDONE_LINE = "↩️ {back}"
+SCHEMA = "⚠️ The schema goes back too ({systems}): what was written into columns and tables that go is lost."
 LASTING = "<b>Cannot be undone; a person is asked there</b>"
 LASTING_LINE = "⚠️ {title}"
 STAYS = "“{label}” leaves as it is: {names}"
@@ -43,8 +45,8 @@ EXPIRED_TAP = (
 
 # --- refusals: plain ----------------------------------------------------------------------------------------
 ENDED = (
-    "Run {run} has ended ({state}), so it undoes nothing any more. "
-    "What it left in place is taken back by another run (/rollout)."
+    "Run {run} has ended ({state}), so it undoes nothing any more. A run of its own can undo it: "
+    "holdfast rollback {run} --as {name}"
 )
 NOT_YOU = "Sorry, {person}: run {run} may be rolled back by {names}. Ask one of them."
 NOBODY = "nobody"

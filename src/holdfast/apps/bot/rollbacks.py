@@ -141,7 +141,8 @@ class Rollbacks:
         except EngineUnavailable:
             return None
         if view.state.ended:
-            raise DecisionRefused(Answer.ALREADY_DECIDED, texts.ENDED.format(run=run, state=view.state))
+            ended = texts.ENDED.format(run=run, state=view.state, name=person.name)
+            raise DecisionRefused(Answer.ALREADY_DECIDED, ended)
         if person.name not in view.may_roll_back:
             names = ", ".join(view.may_roll_back) or texts.NOBODY
             raise DecisionRefused(
@@ -204,7 +205,11 @@ def _would_be(view: RunView, intent: Intent) -> Iterator[str]:
     everything = undoing(view)
     yield texts.UNDONE
     for stage in everything.undone:
-        yield _line(texts.UNDONE_LINE, title=_title(stage), change=stage.change or stage.state)
+        yield _line(texts.UNDONE_STAGE, title=_title(stage))
+    for way in everything.ways:
+        yield _line(texts.UNDONE_LINE, back=way)
+    if everything.schemas:
+        yield _line(texts.SCHEMA, systems=", ".join(everything.schemas))
     if everything.lasting:
         yield texts.LASTING
     for title in everything.lasting:

@@ -15,7 +15,8 @@ from holdfast.domain.errors import InvalidInput, UnknownName
 from holdfast.domain.ids import digest_of, run_id
 from holdfast.domain.people import Person
 from holdfast.ports.runs import RolloutRequest
-from holdfast.runbook.kinds.rollout import RolloutSpec
+from holdfast.runbook.kinds.changes import AlembicChange
+from holdfast.runbook.kinds.rollout import RolloutSpec, Stage
 
 _LATEST_START = timedelta(minutes=15)
 _MOST_BUTTONS = 90  # Telegram takes about 100
@@ -145,12 +146,18 @@ def _button_data(name: str, pace: str) -> str:
     return f"s:{digest_of(f'{name}/{pace}')}"
 
 
+def _shares(stage: Stage) -> str:
+    shares = " → ".join(map(str, stage.shares_percent))
+    lasting = any(isinstance(c, AlembicChange) and c.point_of_no_return for c in stage.all_changes)
+    return (f"{shares} %" if shares else texts.EVERYBODY) + (texts.NO_RETURN if lasting else "")
+
+
 def _started(spec: RolloutSpec, run: str, pace: str) -> str:
     stages = [
         texts.STAGE.format(
             number=number,
             title=stage.title,
-            shares=" → ".join(map(str, stage.shares_percent)),
+            shares=_shares(stage),
             approvers=stage.gate.describe(),
         )
         for number, stage in enumerate(spec.stages, start=1)

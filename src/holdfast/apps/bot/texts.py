@@ -77,7 +77,9 @@ STARTED = (
     "Each stage is checked, waits for its sign-off, and is then watched share by share; what goes wrong is "
     "undone.\n\nRun <code>{run_id}</code>, pace {pace}. Its own message follows and is kept up to date."
 )
-STAGE = "{number}. {title} – {shares} %, sign-off: {approvers}"
+STAGE = "{number}. {title} – {shares}, sign-off: {approvers}"
+EVERYBODY = "everybody at once"
+NO_RETURN = ", with a point of no return"
 ALREADY_STARTED = "Run <code>{run_id}</code> is there already: this request has started it before. See /runs."
 STARTED_TAP = "Started: {run_id}"
 ALREADY_STARTED_TAP = "This list has already started {run_id}. Send /rollout for another run."

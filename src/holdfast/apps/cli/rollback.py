@@ -127,6 +127,12 @@ def _parts(view: RunView, would_be: Undoing) -> Iterator[RenderableType]:
     yield Text(f"{view.state}: {view.headline}")
     columns = ("stage", "change", "state")
     yield table(columns, map(_row, would_be.undone), title="What would be undone, the newest first")
+    yield from (Text(f"  {way}") for way in would_be.ways)
+    if would_be.schemas:
+        yield Text(
+            f"The schema goes back too ({', '.join(would_be.schemas)}): what was written into columns and "
+            "tables that go is lost."
+        )
     if would_be.stays:
         yield table(columns, map(_row, would_be.stays), title="What stays")
     yield from (Text(f"Cannot be undone, and a person is asked there: {title}") for title in would_be.lasting)

@@ -53,6 +53,20 @@ class Foreseen(BaseModel):
         """Whether anything would change."""
         return self.before != self.after
 
+    @property
+    def line(self) -> str:
+        """The name of the system's state, as `runbook.plan.wanted` has it, e.g. `shop-ci version`."""
+        return f"{self.endpoint} {self._field}"
+
+    @property
+    def way(self) -> tuple[Any, Any]:
+        """That state before and after."""
+        return self.before.get(self._field, ""), self.after.get(self._field, "")
+
+    @property
+    def _field(self) -> str:
+        return STATE_NAMES.get(self.kind, "version")
+
 
 class CheckReport(BaseModel):
     """What the checks found.
@@ -99,7 +113,7 @@ class CheckActivities:
             return CheckReport(problems=[str(error)])
         foreseen, refusals = await self._foreseen(request.effects)
         settings = {name: stable.get(name) for name in wanted}
-        others = {_line(one): one.before.get(_state_of(one), "") for one in foreseen if one.part != "canary"}
+        others = {one.line: one.way[0] for one in foreseen if one.part != "canary"}
         return CheckReport(
             problems=[
                 *_unknown_settings(wanted, stable),
@@ -212,12 +226,3 @@ def _unknown_settings(wanted: dict[str, Any], stable: dict[str, Any]) -> list[st
 def _differing(stable: dict[str, Any], canary: dict[str, Any]) -> list[str]:
     names = [name for name in stable if stable[name] != canary.get(name)]
     return [f"canary and stable differ before the change, in {', '.join(names)}"] if names else []
-
-
-def _line(one: Foreseen) -> str:
-    """Name the state of a system as `runbook.plan.wanted` does, e.g. `shop-ci version`."""
-    return f"{one.endpoint} {_state_of(one)}"
-
-
-def _state_of(one: Foreseen) -> str:
-    return STATE_NAMES.get(one.kind, "version")

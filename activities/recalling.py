@@ -19,10 +19,11 @@ class RecallRequest(BaseModel):
 
 
 class Recalled(BaseModel):
-    """What the run was, and how it ended."""
+    """What the run was, how it ended, and whether the server has closed it: a terminated run does not know."""
 
     plan: Plan
     view: RunView
+    closed: bool = False
 
 
 class RecallActivities:
@@ -37,7 +38,7 @@ class RecallActivities:
         """Return the plan and the last view of a run that has ended."""
         with as_failures():
             recalled = Recalled.model_validate(await self._history.recall(request.run))
-            if not recalled.view.state.ended:
+            if not (recalled.view.state.ended or recalled.closed):
                 raise InvalidInput(f"{request.run} has not ended: ask that run itself to roll back")
             allowed = may_roll_back(recalled.plan)
             if request.requested_by.strip().lower() not in allowed:

@@ -1,5 +1,6 @@
 """Shows a run to people: the page in the Temporal UI at once, the chat message as soon as the chat takes it."""
 
+from dataclasses import dataclass
 from typing import Any
 
 from temporalio import workflow
@@ -23,6 +24,14 @@ _LOG_LINES = 30
 _CARD_LOG_LINES = 6
 
 
+@dataclass(frozen=True)
+class Ping:
+    """A call for people's attention; `about` is the gate that was open then."""
+
+    text: str
+    about: str = ""
+
+
 class Board:
     """The one place where a run's view changes; `view` and `message` are carried into a continued run.
 
@@ -38,7 +47,8 @@ class Board:
         self.waits_for: list[str] | None = None
         self._listed_state: RunState | None = None
         self._listed_asked: list[str] | None = None
-        self._pings: list[str] = []
+        self._pings: list[Ping] = []
+        self._calling = 0  # pings that are being sent
 
     def show(
         self,
@@ -64,11 +74,16 @@ class Board:
         if say:
             view.log = [*view.log, LogLine(at=workflow.now(), text=say)][-_LOG_LINES:]
         if ping:
-            self._pings.append(ping)
+            self._pings.append(Ping(ping, about=view.gate.id if view.gate else ""))
         workflow.set_current_details(details(view))
         if not quietly:
             view.revision += 1
             self._list_state()
+
+    def forget_pings(self, gate_id: str) -> None:
+        """Call nobody to a gate that is closed: an old call after the news only confuses."""
+        if workflow.patched("fresh-pings"):
+            self._pings = [ping for ping in self._pings if ping.about != gate_id]
 
     def end(self, state: RunState, headline: str) -> RunState:
         """Show how the run ended, call people's attention to it, and return that state."""
@@ -114,9 +129,13 @@ class Board:
             await self._call_out()
 
     async def published(self) -> None:
-        """Wait until the chat shows the newest view, or give up after `options.LAST_CARD`."""
+        """Wait until the chat shows the newest view and has called everybody, or give up after a day."""
+        to_the_last_ping = workflow.patched("last-ping")
         try:
-            await workflow.wait_condition(lambda: not self._behind(), timeout=options.LAST_CARD)
+            await workflow.wait_condition(
+                lambda: not self._behind() and not (to_the_last_ping and self._calling),
+                timeout=options.LAST_CARD,
+            )
         except TimeoutError:
             workflow.logger.warning("the chat did not take the last card; the run ends without it")
 
@@ -155,14 +174,16 @@ class Board:
         pings, self._pings = self._pings, []
         if not self.message or not self.message.message_id:
             return
-        for text in pings:
+        self._calling = len(pings)
+        for ping in pings:
             try:
                 await call(
                     TellingActivities.ping_people,
-                    PingRequest(text=text, message=self.message),
+                    PingRequest(text=ping.text, message=self.message),
                     returns=type(None),
                     task_queue=options.CHAT_QUEUE,
                     retry_policy=options.ONCE,
                 )
             except ActivityError as error:
                 workflow.logger.warning("a ping was not sent: %s", reason(error))
+            self._calling -= 1

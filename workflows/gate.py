@@ -117,10 +117,10 @@ class GateKeeper:
         if self.protocol:
             await self.ledger.written()
 
-    def supersede(self) -> None:
+    def supersede(self, why: str = "") -> None:
         """Close the open gate unanswered, because what it asks about is no longer so."""
         if self.gate is not None:
-            gates.supersede(self.gate, workflow.now())
+            gates.supersede(self.gate, workflow.now(), why.rstrip("."))
             self.closed(self.gate)
 
     def void(self, gate: Gate, why: str) -> None:
@@ -226,6 +226,7 @@ class GateKeeper:
         view = self.board.view
         view.closed_gates.append(gates.slim(gate))
         view.gate = None
+        self.board.forget_pings(gate.id)
         self.ledger.note(AuditKind.CLOSING, gate, gates.outcome_of(gate))
         if self.protocol:
             self.board.waits_for = []

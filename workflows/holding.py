@@ -31,8 +31,8 @@ class Holding:
     async def take(self, stage: Stage, *, whatever_it_takes: bool = False) -> str:
         """Hold what the stage changes; return why that is refused, empty when it is held.
 
-        Where the file says so, and for a rollback (`whatever_it_takes`), this waits for as long as another run
-        holds one of the systems.
+        Where the file says so, for a rollback and after a sign-off (`whatever_it_takes`), this waits for as
+        long as another run holds one of the systems.
         """
         if not workflow.patched("holds"):
             return ""
@@ -46,7 +46,8 @@ class Holding:
             if self._plan.spec.target.if_busy == "refuse" and not whatever_it_takes:
                 return f"{report.held.describe()}, and this runbook refuses to wait (if_busy: refuse)"
             waits = f"{stage.title} waits: {report.held.describe()}"
-            self._board.show(None if whatever_it_takes else RunState.CHECKING, waits, say=waits, ping=waits)
+            rolling_back = self._board.view.state is RunState.ROLLING_BACK
+            self._board.show(None if rolling_back else RunState.CHECKING, waits, say=waits, ping=waits)
             await self.release()  # two runs that wait for each other would do so for ever
             await stopped_if_cancelled(self._claim(request.model_copy(update={"wait": True})))
         return ""

@@ -15,15 +15,18 @@ with workflow.unsafe.imports_passed_through():
     from holdfast.domain.gates import Gate, Question
     from holdfast.domain.ids import digest_of
     from holdfast.domain.journal import Effect, EntryStatus, JournalEntry
+    from holdfast.domain.rollback import undoing
     from holdfast.domain.signoff import Lapse, Reminders, SignOff
     from holdfast.domain.view import StageView
     from holdfast.ports.runs import UndoRequest
     from holdfast.runbook import plan as planned
+    from holdfast.runbook.kinds.changes import AlembicChange
     from holdfast.runbook.kinds.rollout import Stage
     from holdfast.runbook.plan import Plan, describe_change
     from holdfast.verdict.observation import Outcome, Verdict
     from holdfast.verdict.view import to_view
 
+_STANDING = (EntryStatus.APPLIED, EntryStatus.PLANNED)
 # A person who sleeps is rung again after the first of these, then each time after the second.
 _RING_AGAIN = (timedelta(minutes=5), timedelta(minutes=15))
 
@@ -55,6 +58,7 @@ def ask_for_sign_off(
         Question(
             title=f"stage {number}, {stage.title}",
             question=f"{stage.why} {_asked_for(stage)} (now {_settings(evidence.replaced)})?"
+            + _beforehand(stage)
             + (f" At worst, until it is undone or you are asked: {exposure}." if exposure else ""),
             if_approved=f"The system is checked again, then {_way(stage)}.",
             if_rejected="The run stops here; stages promoted before stay.",
@@ -104,7 +108,7 @@ def ask_about_verdict(
             if_rejected="This stage is rolled back by the journal and the run ends.",
             if_nothing=if_nothing(
                 stage.gate,
-                f"the canary stays at {share} %, and is rolled back by itself if the risk rises",
+                f"{_who_has_it(stage, share)}, and it is rolled back by itself if the risk rises",
                 rejected="this stage is rolled back",
             ),
             approve_label="Watch again" if unclear else "Go on",
@@ -130,7 +134,7 @@ def ask_about_blindness(gates: GateKeeper, gate_id: str, stage: Stage, share: in
             if_approved="This share is watched again.",
             if_rejected="This stage is rolled back by the journal and the run ends.",
             if_nothing=if_nothing(
-                stage.gate, f"the canary stays at {share} %, unwatched", rejected="this stage is rolled back"
+                stage.gate, f"{_who_has_it(stage, share)}, unwatched", rejected="this stage is rolled back"
             ),
             approve_label="Watch again",
             reject_label="Roll back",
@@ -197,7 +201,7 @@ def ask_about_stuck_rollback(
         policy,
         Question(
             title=f"the rollback of {stage.title} is stuck",
-            question=f"{entry.effect.title} cannot be undone: {trouble}. {_where_it_stands(journal)} "
+            question=f"{entry.forth} cannot be undone: {trouble}. {_where_it_stands(journal)} "
             + ("Undo the older ones all the same?" if final else "Try again?"),
             if_approved="What came before it is undone, too." if final else "It is tried again.",
             if_rejected="Everything stays as it is now, and the run ends."
@@ -220,15 +224,19 @@ def ask_about_stuck_rollback(
 def ask_about_undoing(gates: GateKeeper, start: UndoRequest, plan: Plan, undone: list[StageView]) -> Gate:
     """Ask one of those who may roll a run back whether it is to be undone after its end."""
     policy = SignOff(approvers=tuple(planned.may_roll_back(plan)), requester_may_approve=True)
-    titles = "; ".join(f"{stage.title} ({stage.change})" for stage in undone)
+    would_be = undoing(gates.board.view, start.to)
+    ways = "; ".join(would_be.ways) or "; ".join(stage.title for stage in undone)
+    beside = [f"Cannot be undone: {'; '.join(would_be.lasting)}."] if would_be.lasting else []
+    beside += [f"Stays: {', '.join(stage.title for stage in would_be.stays)}."] if would_be.stays else []
+    beside += ["What was written since into columns and tables that go is lost."] if would_be.schemas else []
     return gates.open(
         "undo",
         policy,
         Question(
             title=f"undo {start.run}",
-            question=f"{start.requested_by} wants to undo what {start.run} did: {titles}. "
+            question=f"{start.requested_by} wants to undo what {start.run} did. What goes back: {ways}. "
             + (f"Why: {start.reason}. " if start.reason else "")
-            + "Undo it?",
+            + " ".join([*beside, "Undo it?"]),
             if_approved="The journal of that run is walked backwards; what others changed since is left alone.",
             if_rejected="Nothing is undone.",
             if_nothing=if_nothing(policy, "nothing is undone", rejected="nothing is undone"),
@@ -256,7 +264,7 @@ def evidence_for(plan: Plan, stage: Stage, checked: CheckReport, *, file: str = 
             **_limits(plan),
         },
         target=checked.whole or checked.before,
-        wanted=planned.wanted(stage),
+        wanted=planned.wanted(stage) | {one.line: one.way[1] for one in checked.foreseen},
         taken_at=workflow.now(),
     )
 
@@ -285,17 +293,38 @@ def _page_policy(plan: Plan, stage: Stage) -> SignOff:
 
 
 def _where_it_stands(journal: list[JournalEntry]) -> str:
-    """Name what stands and what was undone, newest first."""
-    standing = [
-        e.effect.title for e in reversed(journal) if e.status in (EntryStatus.APPLIED, EntryStatus.PLANNED)
-    ]
-    undone = [e.effect.title for e in reversed(journal) if e.status is EntryStatus.REVERTED]
-    return f"Still standing: {'; '.join(standing) or 'nothing'}. Undone: {'; '.join(undone) or 'nothing yet'}."
+    """Name what stands, what was undone and what was passed over, newest first."""
+    told = {
+        "Still standing": [e.forth for e in reversed(journal) if e.status in _STANDING],
+        "Undone": [e.back for e in reversed(journal) if e.status is EntryStatus.REVERTED],
+        "Changed by others, left alone": [e.forth for e in journal if e.status is EntryStatus.DRIFTED],
+        "Left by decision": [e.forth for e in journal if e.status is EntryStatus.LEFT],
+    }
+    return " ".join(f"{what}: {'; '.join(ways)}." for what, ways in told.items() if ways)
 
 
 def _asked_for(stage: Stage) -> str:
     verb = "Set" if stage.settings and len(stage.all_changes) == 1 else "Change:"
     return f"{verb} {describe_change(stage)}"
+
+
+def _beforehand(stage: Stage) -> str:
+    """Say of migrations what was tried, and what will be asked once more."""
+    migrations = [change for change in stage.all_changes if isinstance(change, AlembicChange)]
+    tried = [change.system for change in migrations if change.point_of_no_return is None]
+    lasting = [change for change in migrations if change.point_of_no_return is not None]
+    said = [f" The migration of {name} was tried on a copy of its schema, there and back." for name in tried]
+    for change in lasting:
+        policy = change.point_of_no_return
+        said.append(
+            f" {change.system} to revision {change.revision} is a POINT OF NO RETURN: it is asked about once "
+            f"more, just before, and signed off by {policy.describe() if policy else ''}."
+        )
+    return "".join(said)
+
+
+def _who_has_it(stage: Stage, share: int) -> str:
+    return f"the canary stays at {share} %" if stage.has_canary else "everybody goes on with it"
 
 
 def _way(stage: Stage) -> str:

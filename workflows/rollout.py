@@ -117,7 +117,7 @@ class Rollout(StoppableRun):
 
     async def _roll_back(self, undoing: Undoing) -> RunState:
         """Undo what somebody asked for; the stage that was under way is undone already."""
-        self._gates.supersede()
+        self._gates.supersede(undoing.because)
         while self._wanted is not self._undone and self._wanted is not None:  # somebody may want more meanwhile
             self._undone = self._wanted
             await undoing.undo_after(self._undone.to, reason_of(self._undone))

@@ -92,7 +92,7 @@ class StageRun:
             if gate.turned_down:
                 return await self._refused("rejected")
             # The sign-off may have taken weeks: look again before acting.
-            rechecked = await self._checked(f"{gate_id}-recheck")
+            rechecked = await self._checked(f"{gate_id}-recheck", signed=True)
             if isinstance(rechecked, str):
                 return await self._refused(rechecked)
             good = await self._gates.still_good(gate)
@@ -224,18 +224,21 @@ class StageRun:
 
     async def _roll_back(self, why: str) -> str:
         """Undo the stage and say whether the target is proven to be as it was."""
-        self._gates.supersede()
+        self._gates.supersede(why)
         said = f"rolling back {self._stage.title}"
         self._board.show(RunState.ROLLING_BACK, why, say=said, ping=f"Rolling back. {why}")
         return await self._undoing.undo(self._stage)
 
     # --- asking -----------------------------------------------------------------------------------------
 
-    async def _checked(self, gate_id: str) -> CheckReport | str:
-        """Hold the systems and check them; ask what to do about problems; return why it stops when it does."""
+    async def _checked(self, gate_id: str, *, signed: bool = False) -> CheckReport | str:
+        """Hold the systems and check them; ask what to do about problems; return why it stops when it does.
+
+        What people have signed off already is not given up for a busy system: then the stage waits for it.
+        """
         attempt = 0
         while True:
-            busy = await self._holding.take(self._stage)
+            busy = await self._holding.take(self._stage, whatever_it_takes=signed)
             if busy:
                 return busy
             checking = f"{self._stage.title}: pre-deployment checks"
@@ -302,7 +305,7 @@ class StageRun:
         try:
             await workflow.wait([answer, guard], return_when=asyncio.FIRST_COMPLETED)
             if not answer.done():
-                self._gates.supersede()
+                self._gates.supersede(f"the canary had to go meanwhile: {guard.result()}")
                 self._board.show(headline=f"{self._stage.title}: {guard.result()}.")
                 return False
             await answer

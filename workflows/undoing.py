@@ -34,13 +34,14 @@ class Undoing:
         self._board, self._gates, self._holding, self.plan = board, gates, holding, plan
         self.because = "the run is cancelled"
         self.drifts: list[str] = []
+        self._parts: set[str] = set()  # systems that were undone
         self._asked = 0
         self._stopped = False
 
     @property
     def proof(self) -> str:
         """What is proven of all that this run has undone, in words."""
-        return _proof(self.drifts)
+        return _proof(self.drifts, self._parts)
 
     async def undo(self, stage: Stage) -> str:
         """Undo a stage, newest effect first, then read its systems; return what is proven of all, in words."""
@@ -49,6 +50,7 @@ class Undoing:
                 break
             await self._revert(stage, entry)
         touched = origins(self._board.view.journal, stage.name)
+        self._parts |= {origin.effect.endpoint for origin in touched}
         self.drifts += await self._verified(stage, touched) if touched else []
         line, left = self._board.line(stage.name), self._left_of(stage)
         line.state, line.share_percent = StageState.FAILED if left else StageState.ROLLED_BACK, 0
@@ -154,8 +156,11 @@ class Undoing:
         return [drift.describe() for drift in proof.drifts]
 
 
-def _proof(drifts: list[str]) -> str:
-    """Say whether everything is as it was."""
+def _proof(drifts: list[str], parts: set[str]) -> str:
+    """Say whether everything is as it was, and what everything is."""
     if drifts:
         return f"Undone, except for what others changed or was left: {'; '.join(drifts)}."
-    return "Undone and verified: the target is as it was before the stage."
+    if not parts:
+        return "Nothing had been changed."
+    are = "is" if len(parts) == 1 else "are"
+    return f"Undone and verified: {', '.join(sorted(parts))} {are} as before."

@@ -36,7 +36,8 @@ def test_an_unknown_name_lists_the_known_ones(library, name):
     with pytest.raises(UnknownName) as caught:
         library.rollout(name)
 
-    assert str(caught.value) == f"unknown runbook '{name}'; known: support-surge, support-surge-hasty, ticket-tiers"
+    known = "support-surge, support-surge-hasty, ticket-tiers"
+    assert str(caught.value) == f"unknown runbook '{name}'; known: {known}"
 
 
 def test_people_are_read_from_the_first_directory_that_has_them(library):

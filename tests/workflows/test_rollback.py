@@ -13,6 +13,7 @@ from tests.fakes import eventually
 from tests.workflows.conftest import House, Run, runbook
 
 BAD = ("latency_p95", "error_rate", "database_time", "cpu_memory")
+SLOW = {"default": {"settle": "0.1s", "window": "600s", "interval": "1s"}}
 SETTINGS = {"limit": 8, "pool": 2, "keep_alive": 60}
 
 
@@ -72,8 +73,7 @@ async def watching(run: Run, share: int) -> RunView:
 
 
 async def test_a_rollback_can_be_asked_for_while_a_share_is_watched(house: House) -> None:
-    slow = {"default": {"settle": "0.1s", "window": "600s", "interval": "1s"}}
-    run = await house.start(house.write(paces=slow))
+    run = await house.start(house.write(paces=SLOW))
     await run.answer()
     await watching(run, 5)
 
@@ -158,8 +158,8 @@ async def test_a_revert_that_is_impossible_stops_pages_and_is_tried_again_when_t
     stuck = await run.gate(lambda g: g.id != first.id)
 
     assert "does not take canary back" in stuck.question
-    assert "Still standing: canary: limit = 25." in stuck.question
-    assert "Undone: canary share 5 %." in stuck.question
+    assert f"Still standing: {run.name}/canary limit: 8 → 25." in stuck.question
+    assert f"Undone: {run.name}/share percent: 5 → 0." in stuck.question
     assert set(stuck.approvers) >= {"anna", "boris"}
     await eventually(lambda: any("stuck" in text for text in house.chat.pings[run.handle.id]))
 
@@ -414,3 +414,47 @@ async def test_an_undo_that_is_rejected_leaves_everything_as_it_is(house: House)
     await undoing.answer("reject")
     assert RunView.model_validate(await undoing.result()).state is RunState.STOPPED
     assert states(run) == AFTER
+
+
+async def test_a_terminated_run_is_undone_with_what_it_left_half_made(house: House) -> None:
+    run = await house.start(house.write(paces=SLOW))
+    await run.answer()
+    await watching(run, 5)
+    await run.handle.terminate("by mistake")
+    assert run.target.parts["share"] == {"percent": 5}
+
+    await house.runs().undo(UndoRequest(run=run.handle.id, requested_by="anna"), run_id=f"undo-{run.name}")
+    undoing = Run(house, run.name, house.client.get_workflow_handle(f"undo-{run.name}"))
+    gate = await undoing.answer()
+    view = RunView.model_validate(await undoing.result())
+
+    assert f"{run.name}/share percent: 5 → 0" in gate.question
+    assert "verified" in view.headline
+    assert run.target.parts["share"] == {"percent": 0}
+    assert run.target.parts["canary"] == SETTINGS
+
+
+async def test_the_chat_is_called_to_the_end_and_not_to_what_is_over(house: House) -> None:
+    run = await house.start(house.write())
+    first = await run.answer()
+    await run.gate(lambda g: g.id != first.id)
+    await run.roll_back()
+    await run.result()
+
+    pings = house.chat.pings[run.handle.id]
+    assert pings[-1].startswith("Rolled back: anna asked for a rollback.")
+    assert f"Undone and verified: {run.name} is as before." in pings[-1]
+
+
+async def test_without_a_canary_side_what_comes_after_is_watched_too(house: House) -> None:
+    last = {"kind": "command", "system": "NAME-tool", "when": "after"}
+    stage = five_changes(changes=[last], shares_percent=[])
+    run = await started(house, stages=[stage])
+    for metric in BAD:
+        run.show(metric, 10.0, side="stable")
+    await run.answer()
+    report = await run.result()
+
+    assert report["outcome"] == "rolled back"
+    keys = [key.rpartition("/")[2] for key in house.systems.begun[f"{run.name}-tool"]]
+    assert keys == [f"{run.name}-tool", "undo"]

@@ -295,9 +295,10 @@ def void(gate: Gate, why: str, now: datetime) -> None:
         _close(gate, GateState.VOIDED, now)
 
 
-def supersede(gate: Gate, now: datetime) -> None:
-    """Close an open gate unanswered, because events have overtaken it."""
+def supersede(gate: Gate, now: datetime, why: str = "") -> None:
+    """Close an open gate unanswered, because events have overtaken it: which ones says `why`."""
     if gate.state is GateState.OPEN:
+        gate.note = why
         _close(gate, GateState.SUPERSEDED, now)
 
 
@@ -367,7 +368,7 @@ def outcome_of(gate: Gate) -> str:
     """Say in one line who decided what, when, and through which channel."""
     said = ", ".join(who_said(d) for d in gate.decisions)
     if gate.state is GateState.SUPERSEDED:
-        return f"gate '{gate.id}' was closed without an answer: it was overtaken by events."
+        return f"gate '{gate.id}' was closed without an answer: {gate.note or 'it was overtaken by events'}."
     if gate.state is GateState.VOIDED:
         void_text = f"gate '{gate.id}' is void and is asked again: {gate.note}"
         return f"{void_text} (given before: {said})" if said else void_text

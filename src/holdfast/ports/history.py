@@ -28,7 +28,7 @@ class RunHistory(Protocol):
         ...
 
     async def recall(self, run: str) -> dict[str, Any]:
-        """Return the `plan` and the newest `view` of a run, for as long as the server keeps it.
+        """Return the `plan` and the newest `view` of a run, and whether the server has it `closed`.
 
         Raises:
             InvalidInput: the server has no such run, or keeps it no longer.

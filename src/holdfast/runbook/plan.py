@@ -87,11 +87,14 @@ def systems_of(spec: RolloutSpec, stage: Stage) -> list[str]:
 
 
 def first_effects(run_id: str, spec: RolloutSpec, stage: Stage) -> list[Effect]:
-    """Return the effects that come before any traffic: the canary's sides, and what has its turn `before`."""
+    """Return the effects that come before any traffic: the canary's sides, and what has its turn `before`.
+
+    Where nothing has a canary side that is everything: everybody gets it, and then everybody is watched.
+    """
     return [
         _effect(run_id, spec, stage, change, part="canary" if has_sides(change) else ALL)
         for change in stage.all_changes
-        if has_sides(change) or _turn(change) == "before"
+        if has_sides(change) or _turn(change) == "before" or not stage.has_canary
     ]
 
 
@@ -117,7 +120,7 @@ def promotion_effects(run_id: str, spec: RolloutSpec, stage: Stage) -> list[Effe
     two_sided = [c for c in stage.all_changes if has_sides(c)]
     stable = [_effect(run_id, spec, stage, change, part="stable") for change in two_sided]
     back = [share_effect(run_id, spec, stage, 0)] if two_sided else []
-    last = [c for c in stage.all_changes if not has_sides(c) and _turn(c) == "after"]
+    last = [c for c in stage.all_changes if two_sided and not has_sides(c) and _turn(c) == "after"]
     return [*stable, *back, *(_effect(run_id, spec, stage, change, part=ALL) for change in last)]
 
 

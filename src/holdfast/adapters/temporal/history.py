@@ -6,7 +6,7 @@ from typing import Any, cast
 
 from temporalio.api.enums.v1 import EventType, WorkflowTaskFailedCause
 from temporalio.api.history.v1 import HistoryEvent
-from temporalio.client import Client, WorkflowQueryFailedError
+from temporalio.client import Client, WorkflowExecutionStatus, WorkflowQueryFailedError
 from temporalio.service import RPCError, RPCStatusCode
 
 from holdfast.domain.errors import EngineUnavailable, InvalidInput
@@ -46,10 +46,12 @@ class TemporalHistory:
         return newest
 
     async def recall(self, run: str) -> dict[str, Any]:
-        """Return the `plan` and the newest `view` of a run, as the run itself tells them."""
+        """Return the `plan` and newest `view` of a run, as itself tells them, and whether it is `closed`."""
         handle = self._client.get_workflow_handle(run)
         try:
-            return {name: await handle.query(name, rpc_timeout=_CALL_TIMEOUT) for name in ("plan", "view")}
+            told = {name: await handle.query(name, rpc_timeout=_CALL_TIMEOUT) for name in ("plan", "view")}
+            found = await handle.describe(rpc_timeout=_CALL_TIMEOUT)
+            return told | {"closed": found.status is not WorkflowExecutionStatus.RUNNING}
         except RPCError as error:
             if error.status is RPCStatusCode.NOT_FOUND:
                 raise InvalidInput(

@@ -133,6 +133,8 @@ def _place(effect: EffectPlan) -> str:
 
 def _what(effect: EffectPlan) -> Text:
     changes = [c for c in effect.changes if not c.known or c.before != c.after] or effect.changes
+    # A fingerprint says nothing to people beside the revision that it belongs to.
+    changes = [c for c in changes if c.field != "fingerprint"] or changes
     line = Text(", ".join(map(_change, changes)) or effect.title)
     if effect.differs is False:
         line.append(" (as it is already)", style=_FAINT)
@@ -144,7 +146,7 @@ def _what(effect: EffectPlan) -> Text:
 
 
 def _change(change: FieldChange) -> str:
-    name = {"revision": "revision ", "fingerprint": "fingerprint "}.get(change.field, f"{change.field}: ")
+    name = "revision " if change.field == "revision" else f"{change.field}: "
     name = "" if change.field in _NAMELESS else name
     if change.known and change.before == change.after:
         return f"{name}{_value(change)}"

@@ -1,7 +1,8 @@
 """What a stage may change, one model a kind: settings, what a pipeline deploys, a database's schema, a command.
 
 A change with two sides is made on the canary first and for everybody when the stage is promoted. A change
-without sides is made once: `before` the canary gets traffic, or `after` the promotion.
+without sides is made once: `before` the canary gets traffic, or `after` the promotion. Where nothing of a stage
+has sides there is neither: everybody gets all of it in the file's order, and then everybody is watched.
 """
 
 from typing import Annotated, Any, Literal

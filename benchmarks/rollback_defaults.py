@@ -87,12 +87,10 @@ def our_seconds(pace: Pace, hysteresis: Hysteresis) -> float:
 def our_latest_seconds(pace: Pace, hysteresis: Hysteresis) -> float:
     """Return the same for a canary that gets bad at the worst moment, counted from that moment.
 
-    That is too late for enough bad verdicts before its share's window ends: the next share is set, settles, and
-    is judged without a memory of the one before.
+    That is right after a verdict; or right after the last one of a share, when the next share has to settle. A
+    window does not end on a bad minute.
     """
-    too_few = ((hysteresis.bad - 1) * pace.interval).total_seconds()
-    over_two_shares = too_few + our_seconds(pace, hysteresis) if too_few else 0
-    return max((hysteresis.bad * pace.interval).total_seconds(), over_two_shares)
+    return max((hysteresis.bad * pace.interval).total_seconds(), our_seconds(pace, hysteresis))
 
 
 def our_sums(name: str, pace: Pace, hysteresis: Hysteresis) -> tuple[Sum, Sum]:
@@ -110,9 +108,9 @@ def our_sums(name: str, pace: Pace, hysteresis: Hysteresis) -> tuple[Sum, Sum]:
         Sum(
             f"pace {name}, bad from the worst moment",
             our_latest_seconds(pace, hysteresis),
-            f"{more} × interval {interval:g} s; next share: settle {settle:g} s + {more} × {interval:g} s",
+            f"the longer of {hysteresis.bad} × interval {interval:g} s, and settle {settle:g} s + {more} × it",
             source,
-            "just too late for a second bad verdict in its share's window; each share is judged by itself",
+            "right after a verdict, or after the last one of a share, when the next share has to settle",
         ),
     )
 

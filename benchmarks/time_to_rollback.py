@@ -10,11 +10,11 @@ the runbook's queries, and each second is judged by the deciding model as if it 
 - `must go`: the first second at which the file's rules say rollback. A canary that is only slow need not go:
   the rules pause, and people are asked.
 
-All other times are of the run's history, and of the shop's own log. The worst time from `red` until the stage
-is gone and verified is held to 2 intervals + 10 s. It includes the time for which the rules left the decision
-to people; so the time from `red` until people are called or the stage is gone, and the one from `must go` until
-it is gone, are printed beside it. Then comes what other tools' defaults give by arithmetic, and as the last
-line one JSON object.
+All other times are of the run's history, and of the shop's own log. Two things are held to 2 intervals + 10 s:
+from `red` until people are called or the stage is gone, and from `must go` until it is gone and verified. From
+`red` until it is gone is printed beside them: it includes the time for which the rules leave the decision to
+people, who here say nothing, and a fault that creeps can draw that out. Then comes what other tools' defaults
+give by arithmetic, and as the last line one JSON object.
 """
 
 import asyncio
@@ -434,7 +434,9 @@ def main() -> int:
     shutil.rmtree(directory, ignore_errors=True)
     show(seen, console)
     compare(console)
-    worst = max(one.red_to_gone_seconds for one in seen)
+    reaction = max(one.reaction_seconds for one in seen)
+    rollback = max(one.rollback_seconds for one in seen)
+    worst = max(reaction, rollback)
     bound = ALLOWED_INTERVALS * seen[0].interval.total_seconds() + ALLOWED_SECONDS
     result = {
         "name": "time_to_rollback",
@@ -443,8 +445,9 @@ def main() -> int:
         "ratio": round(worst / bound, 3),
         "bound": 1.0,
         "holds": worst <= bound,
-        "red_to_reaction": round(max(one.reaction_seconds for one in seen), 2),
-        "must_go_to_gone": round(max(one.rollback_seconds for one in seen), 2),
+        "red_to_reaction": round(reaction, 2),
+        "must_go_to_gone": round(rollback, 2),
+        "red_to_gone": round(max(one.red_to_gone_seconds for one in seen), 2),
     }
     print(json.dumps(result))
     return 0 if result["holds"] else 1

@@ -1,5 +1,7 @@
 """Holds the systems that a stage changes, so that two runs never change one at once."""
 
+from dataclasses import dataclass
+
 from temporalio import workflow
 from temporalio.workflow import ActivityCancellationType
 
@@ -19,6 +21,14 @@ with workflow.unsafe.imports_passed_through():
 _STANDING = (EntryStatus.PLANNED, EntryStatus.APPLIED)
 
 
+@dataclass(frozen=True)
+class Taken:
+    """How a claim ended: why it is refused, empty when it is not, and whether others held something first."""
+
+    refused: str = ""
+    waited: bool = False
+
+
 class Holding:
     """What one run holds."""
 
@@ -28,29 +38,29 @@ class Holding:
         self._held: set[str] = set()
         self._perhaps: set[str] = set()  # what was held, and what a claim that was cancelled may have got
 
-    async def take(self, stage: Stage, *, whatever_it_takes: bool = False) -> str:
-        """Hold what the stage changes; return why that is refused, empty when it is held.
+    async def take(self, stage: Stage, *, whatever_it_takes: bool = False) -> Taken:
+        """Hold what the stage changes, or say why that is refused.
 
         Where the file says so, for a rollback and after a sign-off (`whatever_it_takes`), this waits for as
         long as another run holds one of the systems.
         """
         if not workflow.patched("holds"):
-            return ""
+            return Taken()
         systems = systems_of(self._plan.spec, stage)
         if self._held.issuperset(systems):
-            return ""
+            return Taken()
         holder = Holder(run=self._board.view.run_id, stage=stage.name, since=workflow.now())
         request = ClaimRequest(systems=systems, holder=holder)
         report = await even_if_cancelled(self._claim(request))
         if report.held is not None:
             if self._plan.spec.target.if_busy == "refuse" and not whatever_it_takes:
-                return f"{report.held.describe()}, and this runbook refuses to wait (if_busy: refuse)"
+                return Taken(f"{report.held.describe()}, and this runbook refuses to wait (if_busy: refuse)")
             waits = f"{stage.title} waits: {report.held.describe()}"
             rolling_back = self._board.view.state is RunState.ROLLING_BACK
             self._board.show(None if rolling_back else RunState.CHECKING, waits, say=waits, ping=waits)
             await self.release()  # two runs that wait for each other would do so for ever
             await stopped_if_cancelled(self._claim(request.model_copy(update={"wait": True})))
-        return ""
+        return Taken(waited=report.held is not None)
 
     async def release(self, *, at_the_end: bool = False) -> None:
         """Let go of everything, unless the file wants what was changed held to the end of the run."""

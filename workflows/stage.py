@@ -8,7 +8,7 @@ from temporalio.exceptions import ActivityError
 
 from workflows import calls, questions
 from workflows.board import Board
-from workflows.effects import apply, even_if_cancelled
+from workflows.effects import apply, ended, even_if_cancelled
 from workflows.gate import GateKeeper
 from workflows.holding import Holding
 from workflows.undoing import Undoing
@@ -238,13 +238,8 @@ class StageRun:
         """
         attempt = 0
         while True:
-            busy = await self._holding.take(self._stage, whatever_it_takes=signed)
-            if busy:
-                return busy
-            checking = f"{self._stage.title}: pre-deployment checks"
-            self._board.show(RunState.CHECKING, checking, quietly=True)
-            report = await calls.check_stage(self._plan, self._stage)
-            if not report.problems:
+            report = await self._held_and_checked(signed=signed)
+            if isinstance(report, str) or not report.problems:
                 return report
             attempt += 1
             await self._holding.release()
@@ -252,6 +247,25 @@ class StageRun:
             await self._answered(gate)
             if gate.turned_down:
                 return "stopped because the checks did not pass"
+
+    async def _held_and_checked(self, *, signed: bool) -> CheckReport | str:
+        """Hold the systems and look at them, both at once: hardly ever does another run hold them."""
+        checking = f"{self._stage.title}: pre-deployment checks"
+        self._board.show(RunState.CHECKING, checking, quietly=True)
+        taking = asyncio.create_task(self._holding.take(self._stage, whatever_it_takes=signed))
+        try:
+            report = await calls.check_stage(self._plan, self._stage)
+            taken = await taking
+        except BaseException:
+            taking.cancel()
+            await ended(taking)
+            raise
+        if taken.refused:
+            return taken.refused
+        if not taken.waited:
+            return report
+        self._board.show(RunState.CHECKING, checking)  # others have changed what was looked at
+        return await calls.check_stage(self._plan, self._stage)
 
     async def _past_no_return(self, effect: Effect, policy: SignOff) -> None:
         """Ask before an effect that cannot be undone; raises _Declined when it is not wanted."""

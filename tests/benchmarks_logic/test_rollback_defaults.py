@@ -55,11 +55,15 @@ def played_verdicts(pace: Pace, hysteresis: Hysteresis, bad_from: int) -> int:
     share_set = 0
     while True:
         bads: list[bool] = []
-        for at in range(share_set + settle, share_set + settle + window + 1, interval):
+        at = share_set + settle
+        while True:
             bads = [*bads, at >= bad_from][-hysteresis.of :]
             if sum(bads) >= hysteresis.bad:
                 return at
-        share_set += settle + window
+            if at >= share_set + settle + window and not bads[-1]:
+                break
+            at += interval
+        share_set = at
 
 
 @given(INTERVALS, st.integers(1, 12))
@@ -82,7 +86,7 @@ def test_our_sums_are_what_verdicts_share_by_share_give(
     end_of_share = interval * (settles + more)
     later = [
         played_verdicts(pace, hysteresis, bad_from) - bad_from + 1  # bad right after the verdict before
-        for bad_from in range(interval * settles + 1, end_of_share + 1)
+        for bad_from in range(interval * settles + 1, end_of_share + 2)
     ]
     assert played_verdicts(pace, hysteresis, 0) == our_seconds(pace, hysteresis)
     assert max(later) == our_latest_seconds(pace, hysteresis)

@@ -106,7 +106,9 @@ class Undoing:
         except ActivityError as error:
             return reason(error)
         entry.status, entry.note = report.status, report.note
-        self._board.show(say=f"undo {effect.title}: {report.status} {report.note}".rstrip(), quietly=True)
+        undone = report.status is EntryStatus.REVERTED
+        said = f"undone: {entry.back}" if undone else f"not undone: {effect.title}, {report.note}"
+        self._board.show(say=said, quietly=True)
         return ""
 
     async def _decided(self, stage: Stage, entry: JournalEntry, trouble: str) -> bool:

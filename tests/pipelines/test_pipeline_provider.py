@@ -66,7 +66,7 @@ async def test_a_start_that_names_no_run_is_found() -> None:
     watch = Watch()
     assert (await provider(scripted).write(write(), watch)).values == {"version": NEW}
     assert scripted.calls.count("start") == 1
-    assert watch.kept[0] == {"run": "1", "url": "https://ci.example/1", "said": "in words"}
+    assert watch.kept[0] == {"key": KEY, "run": "1", "url": "https://ci.example/1", "said": "in words"}
 
 
 async def test_a_start_that_names_no_run_and_shows_none_is_unavailable() -> None:

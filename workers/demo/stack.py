@@ -40,7 +40,10 @@ class Ports:
     def pick(cls, *, familiar: bool = True) -> "Ports":
         """Pick free ports; the familiar ones where they are free, so that links look as people know them."""
         wanted = (7233, 8233, 9090, 8081, 8402, 8401, 8403, 9464, 9465, 8088, 8404)
-        return cls(*(free_port(port if familiar else None) for port in wanted))
+        taken: list[int] = []
+        for port in wanted:
+            taken.append(free_port(port if familiar else None, besides=taken))
+        return cls(*taken)
 
 
 class Stack:

@@ -71,6 +71,12 @@ class OneChange:
             seen=_short(after),
         )
         await self._check_once(run_id, view)
+        ending = await scene.until("the chat is told how it ended", self._told_the_end)
+        scene.facts.saw("the chat rings with the proof, for whoever has looked away", ending)
+
+    async def _told_the_end(self) -> str | None:
+        texts = [str(message.get("text", "")) for message in await self._world.messages()]
+        return next((text for text in texts if text.startswith("Rolled back: anna asked")), None)
 
     async def _check_once(self, run_id: str, view: RunView) -> None:
         """Compare what each system counted itself with the journal: each effect once, each way back once."""

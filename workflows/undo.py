@@ -16,6 +16,7 @@ from workflows.undoing import Undoing
 
 with workflow.unsafe.imports_passed_through():
     from activities.recalling import Recalled, RecallRequest
+    from holdfast.domain.journal import EntryStatus, JournalEntry
     from holdfast.domain.undoing import would_be_undone
     from holdfast.domain.view import RunState, RunView
     from holdfast.ports.runs import UndoRequest
@@ -92,9 +93,16 @@ class Undo(GatedRun):
         """Show the stages and the journal of the other run as they are, from here on this run's."""
         view, other, plan = self._board.view, recalled.view, recalled.plan
         view.title, view.runbook, view.digest = f"Undo: {other.title}", other.runbook, other.digest
-        view.stages, view.journal = other.stages, other.journal
+        view.stages, view.journal = other.stages, [_tried_again(entry) for entry in other.journal]
         view.may_roll_back = may_roll_back(plan)
         self._gates.know(plan.people, mfa=False)  # back to what was is the safe direction
+
+
+def _tried_again(entry: JournalEntry) -> JournalEntry:
+    """Let what was left by decision be undone after all, as one more try."""
+    if entry.status is not EntryStatus.LEFT:
+        return entry
+    return entry.model_copy(update={"status": EntryStatus.APPLIED, "attempts": entry.attempts + 1, "note": ""})
 
 
 def _first_view(start: UndoRequest) -> RunView:

@@ -458,3 +458,24 @@ async def test_without_a_canary_side_what_comes_after_is_watched_too(house: Hous
     assert report["outcome"] == "rolled back"
     keys = [key.rpartition("/")[2] for key in house.systems.begun[f"{run.name}-tool"]]
     assert keys == [f"{run.name}-tool", "undo"]
+
+
+async def test_what_was_left_by_decision_can_be_undone_later_as_one_more_try(house: House) -> None:
+    run = await house.start(house.write())
+    run.target.stuck = {"share"}
+    for metric in BAD:
+        run.show(metric, 10.0)
+    first = await run.answer()
+    await run.answer("reject", by="anna", gate=await run.gate(lambda g: g.id != first.id))
+    await run.result()
+    assert run.target.parts["share"] == {"percent": 5}
+
+    run.target.stuck = set()
+    await house.runs().undo(UndoRequest(run=run.handle.id, requested_by="anna"), run_id=f"undo-{run.name}")
+    undoing = Run(house, run.name, house.client.get_workflow_handle(f"undo-{run.name}"))
+    await undoing.answer()
+    view = RunView.model_validate(await undoing.result())
+
+    assert view.state is RunState.ROLLED_BACK
+    assert run.target.parts["share"] == {"percent": 0}
+    assert run.target.audit[-1] == ("share", f"{run.handle.id}/limit/share-5/undo-2")

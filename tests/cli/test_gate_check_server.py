@@ -86,17 +86,25 @@ async def test_a_rollout_that_is_approved_and_good_ends_with_zero(house: House, 
     name = house.write()
     checking = asyncio.create_task(check(name, "--key", name, "--json"))
     run = await started(house, name)
+    before: list[str] = []
+
+    def has_told_of_the_gate() -> bool:
+        before.append(capfd.readouterr().err)
+        return "gate 1-limit asks" in "".join(before)
+
+    await eventually(has_told_of_the_gate)
     first = await run.answer()
     await run.answer(gate=await run.gate(lambda g: g.id != first.id))
 
     assert await checking == GateExit.PROMOTED
     told = capfd.readouterr()
+    err = "".join(before) + told.err
     document = json.loads(told.out)
     assert (document["run_id"], document["state"], document["exit"]) == (run.handle.id, "promoted", 0)
     assert [s["state"] for s in document["stages"]] == ["promoted", "promoted"]
-    assert re.search(r"gate 1-limit asks: .* waits for boris, vera \(1 of 1 approvals missing\)", told.err)
-    assert "decided: gate '1-limit' is approved: boris said approve" in told.err
-    assert "careful:" not in told.err
+    assert re.search(r"gate 1-limit asks: .* waits for boris, vera \(1 of 1 approvals missing\)", err)
+    assert "decided: gate '1-limit' is approved: boris said approve" in err
+    assert "careful:" not in err
     assert run.target.parts["stable"]["pool"] == 8
 
 

@@ -99,8 +99,8 @@ class Undo(GatedRun):
 
 
 def _tried_again(entry: JournalEntry) -> JournalEntry:
-    """Let what was left by decision be undone after all, as one more try."""
-    if entry.status is not EntryStatus.LEFT:
+    """Let what was left by decision be undone after all, as one more try; what is lasting stays."""
+    if entry.status is not EntryStatus.LEFT or entry.effect.lasting:
         return entry
     return entry.model_copy(update={"status": EntryStatus.APPLIED, "attempts": entry.attempts + 1, "note": ""})
 

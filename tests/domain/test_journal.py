@@ -30,6 +30,7 @@ def entry(
             "shop/canary limit: 8 → 25",
             "shop/canary limit: 25 → 8",
         ),
+        (entry({"rate": 25.0}, {"rate": 28}), "shop/canary rate: 25 → 28", "shop/canary rate: 28 → 25"),
         (
             entry({"revision": "", "fingerprint": "ab"}, {"revision": "1", "fingerprint": "cd"}, at="db"),
             "db revision: nothing → 1",

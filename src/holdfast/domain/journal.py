@@ -132,7 +132,10 @@ class JournalEntry(BaseModel):
 
 
 def _shown(values: dict[str, Any], name: str) -> str:
-    return "nothing" if values.get(name) in (None, "") else str(values[name])
+    value = values.get(name)
+    if isinstance(value, float) and value.is_integer():
+        value = int(value)  # systems write 25.0 where people wrote 25
+    return "nothing" if value in (None, "") else str(value)
 
 
 class Drift(BaseModel):

@@ -4,6 +4,7 @@ Send a decision with the Update `decide` (answered at once), or with the Signal 
 is up).
 """
 
+import asyncio
 from typing import Any, cast
 
 from temporalio import workflow
@@ -12,6 +13,7 @@ from temporalio.exceptions import ActivityError, ApplicationError
 from workflows import options
 from workflows.board import Board
 from workflows.calls import call, reason
+from workflows.gate import GateKeeper
 from workflows.hearing import Hearing
 
 with workflow.unsafe.imports_passed_through():
@@ -21,9 +23,10 @@ with workflow.unsafe.imports_passed_through():
 
 
 class GatedRun:
-    """Base of the workflows that ask people; they set `_board` and `_hearing` in `__init__`."""
+    """Base of the workflows that ask people; they set these in `__init__`."""
 
     _board: Board
+    _gates: GateKeeper
     _hearing: Hearing
 
     @workflow.update(
@@ -111,6 +114,13 @@ class GatedRun:
     def view(self) -> RunView:
         """Return the current view."""
         return self._board.view
+
+    async def _told(self, publishing: asyncio.Task[None]) -> None:
+        """Wait until everybody knows how the run ended, and nobody is answered any more."""
+        await self._gates.settled()
+        await self._board.published()
+        publishing.cancel()
+        await workflow.wait_condition(workflow.all_handlers_finished)
 
     async def _tell(self, message: Any, text: str) -> None:
         """Tell the person who is named, whoever sent the signal: a forger is found out so."""

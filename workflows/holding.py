@@ -12,13 +12,10 @@ from workflows.effects import even_if_cancelled, stopped_if_cancelled
 
 with workflow.unsafe.imports_passed_through():
     from activities.holding import ClaimReport, ClaimRequest, HoldActivities, ReleaseRequest
-    from holdfast.domain.journal import EntryStatus
     from holdfast.domain.view import RunState
     from holdfast.ports.holds import Holder
     from holdfast.runbook.kinds.rollout import Stage
     from holdfast.runbook.plan import Plan, systems_of
-
-_STANDING = (EntryStatus.PLANNED, EntryStatus.APPLIED)
 
 
 @dataclass(frozen=True)
@@ -104,4 +101,4 @@ class Holding:
         return {system for stage in spec.stages for system in systems_of(spec, stage)}
 
     def _something_stands(self) -> bool:
-        return any(entry.status in _STANDING for entry in self._board.view.journal)
+        return any(entry.stands for entry in self._board.view.journal)

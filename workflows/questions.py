@@ -26,7 +26,6 @@ with workflow.unsafe.imports_passed_through():
     from holdfast.verdict.observation import Outcome, Verdict
     from holdfast.verdict.view import to_view
 
-_STANDING = (EntryStatus.APPLIED, EntryStatus.PLANNED)
 # A person who sleeps is rung again after the first of these, then each time after the second.
 _RING_AGAIN = (timedelta(minutes=5), timedelta(minutes=15))
 
@@ -295,7 +294,7 @@ def _page_policy(plan: Plan, stage: Stage) -> SignOff:
 def _where_it_stands(journal: list[JournalEntry]) -> str:
     """Name what stands, what was undone and what was passed over, newest first."""
     told = {
-        "Still standing": [e.forth for e in reversed(journal) if e.status in _STANDING],
+        "Still standing": [e.forth for e in reversed(journal) if e.stands],
         "Undone": [e.back for e in reversed(journal) if e.status is EntryStatus.REVERTED],
         "Changed by others, left alone": [e.forth for e in journal if e.status is EntryStatus.DRIFTED],
         "Left by decision": [e.forth for e in journal if e.status is EntryStatus.LEFT],

@@ -46,10 +46,7 @@ class Undo(GatedRun):
         except asyncio.CancelledError:
             cancelled = True
             ending = self._cancelled()
-        await self._gates.settled()
-        await self._board.published()
-        publishing.cancel()
-        await workflow.wait_condition(workflow.all_handlers_finished)
+        await self._told(publishing)
         if cancelled:
             raise asyncio.CancelledError
         if ending is RunState.FAILED:

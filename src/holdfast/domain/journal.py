@@ -112,6 +112,11 @@ class JournalEntry(BaseModel):
         return self.before != self.after
 
     @property
+    def stands(self) -> bool:
+        """Whether it may be at its target, for all that the journal knows."""
+        return self.status in {EntryStatus.PLANNED, EntryStatus.APPLIED}
+
+    @property
     def forth(self) -> str:
         """What was changed where, e.g. `shop/canary limit: 8 → 25`."""
         return self._way(self.before, self.after)
@@ -160,8 +165,7 @@ class Drift(BaseModel):
 
 def to_undo(journal: list[JournalEntry], stage: str) -> list[JournalEntry]:
     """Return the entries of one stage that may stand at the target, newest first."""
-    standing = {EntryStatus.PLANNED, EntryStatus.APPLIED}
-    return [e for e in reversed(journal) if e.effect.stage == stage and e.status in standing]
+    return [e for e in reversed(journal) if e.effect.stage == stage and e.stands]
 
 
 def origins(journal: list[JournalEntry], stage: str) -> list[JournalEntry]:

@@ -2,17 +2,14 @@
 
 from holdfast.domain.decisions import Answer, RollBack
 from holdfast.domain.errors import DecisionRefused
-from holdfast.domain.journal import EntryStatus
 from holdfast.domain.view import RunView, StageState, StageView
-
-_STANDING = {EntryStatus.PLANNED, EntryStatus.APPLIED}
 
 
 def would_be_undone(view: RunView, stays: str = "") -> list[StageView]:
     """Return the stages that a rollback would undo, the newest first; those after `stays`, or all."""
     names = [stage.name for stage in view.stages]
     after = view.stages[names.index(stays) + 1 :] if stays in names else view.stages
-    standing = {entry.effect.stage for entry in view.journal if entry.status in _STANDING}
+    standing = {entry.effect.stage for entry in view.journal if entry.stands}
     return [stage for stage in reversed(after) if stage.name in standing]
 
 

@@ -6,14 +6,33 @@ from typing import Any
 import pytest
 import yaml
 
+from holdfast.runbook.duty import Duty
 from holdfast.runbook.library import RunbookLibrary
-from holdfast.runbook.loader import load_rollout, load_systems
+from holdfast.runbook.loader import (
+    LoadedRunbook,
+    load_commands,
+    load_duty,
+    load_incident,
+    load_policies,
+    load_priorities,
+    load_rollout,
+    load_systems,
+)
+from holdfast.runbook.on_call_review import review_duty, review_incident, review_policies
+from holdfast.runbook.policies import Policies
 from holdfast.runbook.review import review
 from holdfast.runbook.schema import MODELS, schema_of
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGE = "write-a-runbook.md"
-PAGES = {"systems": "changes.md"}  # of the kinds of files that have a page of their own
+ON_CALL = "on-call.md"
+OUTBOX = "outbox.md"
+# Of the kinds of files that have a page of their own.
+PAGES = {
+    "systems": "changes.md",
+    "priorities": OUTBOX,
+    **dict.fromkeys(("duty", "policies", "commands"), ON_CALL),
+}
 WHOLE_RUNBOOK = re.compile(r"^kind: rollout$.*^stages:$", re.MULTILINE | re.DOTALL)
 
 
@@ -23,7 +42,7 @@ def text_of(page: str) -> str:
 
 def fields_of(kind: str) -> Iterator[str]:
     schema = schema_of(kind)
-    for definition in (schema, *schema["$defs"].values()):
+    for definition in (schema, *schema.get("$defs", {}).values()):
         yield from definition.get("properties", {})
 
 
@@ -39,13 +58,16 @@ def test_every_field_of_every_kind_is_explained_on_the_page(kind: str, field: st
     lines = [line for line in text_of(PAGES.get(kind, PAGE)).splitlines() if line.startswith("|")]
     in_tables = re.findall(r"`([^`]+)`", "\n".join(lines))
     explained = {part for name in in_tables for part in re.split(r"[.\[\]<>]+", name)}
-    whole = {"people", "paces", "scoring", "metrics", "baseline", "stages"}  # explained by their own fields
+    # Explained by their own fields.
+    whole = {"people", "paces", "scoring", "metrics", "baseline", "stages", "rotas", "policies"}
 
     assert field in explained | whole
 
 
 def test_every_yaml_example_on_the_page_is_yaml() -> None:
-    examples: list[Any] = [yaml.safe_load(text) for page in (PAGE, "changes.md") for text in examples_of(page)]
+    examples: list[Any] = [
+        yaml.safe_load(text) for page in (PAGE, ON_CALL, OUTBOX, "changes.md") for text in examples_of(page)
+    ]
 
     assert sum(isinstance(example, dict) for example in examples) >= 14
 
@@ -65,6 +87,36 @@ def test_every_whole_runbook_on_the_page_is_valid(tmp_path: Path) -> None:
         review(loaded.spec, library.people(), systems=library.systems(), source=loaded.source)
 
     assert whole
+
+
+def test_every_whole_file_on_the_page_of_on_call_is_valid(tmp_path: Path) -> None:
+    library = RunbookLibrary([ROOT / "runbooks"])
+    loads = {
+        "rotas": load_duty,
+        "policies": load_policies,
+        "tiers": load_priorities,
+        "commands": load_commands,
+        "kind": load_incident,
+    }
+    seen: set[str] = set()
+    for text in [
+        *examples_of(ON_CALL),
+        *examples_of(OUTBOX),
+        *(t for t in examples_of(PAGE) if t.startswith("kind: incident")),
+    ]:
+        first = text.split(":")[0]
+        path = tmp_path / f"{yaml.safe_load(text).get('name', first)}.yaml"
+        path.write_text(text)
+        loaded = loads[first](path)
+        if isinstance(loaded, Duty):
+            review_duty(loaded.rotas, library.people())
+        if isinstance(loaded, Policies):
+            review_policies(loaded.policies, library.people(), library.duty())
+        if isinstance(loaded, LoadedRunbook):
+            review_incident(loaded.spec, library.people(), library.policies())
+        seen.add(first)
+
+    assert seen == set(loads)
 
 
 def test_every_example_of_systems_is_valid(tmp_path: Path) -> None:

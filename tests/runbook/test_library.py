@@ -17,7 +17,9 @@ def library() -> RunbookLibrary:
 
 
 def test_runbooks_are_found_by_kind_in_every_directory(library):
-    assert library.names() == ["support-surge", "support-surge-hasty", "ticket-tiers"]
+    assert library.names("rollout") == ["support-surge", "support-surge-hasty", "ticket-tiers"]
+    assert library.names("incident") == ["customer-impact"]
+    assert library.names() == sorted([*library.names("rollout"), *library.names("incident")])
     assert library.rollout("support-surge-hasty").path == DEMO / "rollout/support-surge-hasty.yaml"
 
 
@@ -30,7 +32,18 @@ def test_a_file_directly_in_a_directory_is_found_and_the_first_directory_counts(
 
 
 @pytest.mark.parametrize(
-    "name", ["nothing", "people", "systems", "../../etc/passwd", "rollout/support-surge", ""]
+    "name",
+    [
+        "nothing",
+        "people",
+        "systems",
+        "commands",
+        "duty",
+        "customer-impact",
+        "../../etc/passwd",
+        "rollout/support-surge",
+        "",
+    ],
 )
 def test_an_unknown_name_lists_the_known_ones(library, name):
     with pytest.raises(UnknownName) as caught:
@@ -58,7 +71,7 @@ def test_a_library_without_people_says_where_it_looked(tmp_path):
 
 
 def test_every_shipped_runbook_passes_its_review(library):
-    for name in library.names():
+    for name in library.names("rollout"):
         loaded = library.rollout(name)
         review(loaded.spec, library.people(), systems=library.systems(), source=loaded.source)
         assert loaded.spec.name == name

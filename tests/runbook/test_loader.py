@@ -92,7 +92,7 @@ def test_the_digest_does_not_depend_on_line_endings_but_on_every_other_character
         ),
         ("name: bot-rate-limit", "name: Bot", "stages.0.name", "must match pattern"),
         ("name: example", "name: other", "name", "must be 'example', like the file's name"),
-        ("kind: rollout", "kind: rolout", "kind", "unknown kind 'rolout'; known: rollout"),
+        ("kind: rollout", "kind: rolout", "kind", "unknown kind 'rolout'; known: incident, rollout"),
         (
             "kind: http_config",
             "kind: http",

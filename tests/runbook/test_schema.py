@@ -26,7 +26,7 @@ def test_every_yaml_file_names_its_schema_to_editors(path):
 
     named = re.fullmatch(r"# yaml-language-server: \$schema=(\S+)", first_line)
     assert named
-    kind = path.stem if path.name in {"people.yaml", "systems.yaml"} else path.parent.name
+    kind = path.parent.name if path.parent.name in KINDS else path.stem
     assert (path.parent / named[1]).resolve() == ROOT / f"runbooks/schemas/{kind}.json"
 
 
@@ -62,13 +62,31 @@ def test_a_duration_that_may_be_left_out_is_explained_like_any_other():
     assert '"gt": "' not in schema_text("rollout")
 
 
+def test_a_span_that_may_be_nothing_is_explained_like_a_duration():
+    offset = schema_of("priorities")["$defs"]["Kind"]["properties"]["offset"]
+
+    assert offset["default"] == "0s"
+    assert re.match(offset["pattern"], "15s")
+    assert '"ge": "' not in schema_text("priorities")
+
+
+def test_editors_accept_a_beginning_of_turns_with_and_without_an_offset():
+    begins = schema_of("duty")["$defs"]["Rota"]["properties"]["begins"]
+
+    assert "format" not in begins
+    assert all(re.match(begins["pattern"], text) for text in ("2026-11-16T10:00", "2026-11-16T10:00:00+03:00"))
+
+
 def test_writing_schemas_makes_one_file_a_kind(tmp_path):
     paths = write_schemas(tmp_path / "schemas")
 
-    assert {p.stem for p in paths} == {"rollout", "people", "systems"}
+    others = {"people", "systems", "commands", "duty", "policies", "priorities"}
+    assert {p.stem for p in paths} == {*KINDS, *others}
     assert all(json.loads(p.read_text())["title"] for p in paths)
 
 
 def test_an_unknown_kind_lists_the_known_ones():
-    with pytest.raises(UnknownName, match="known: people, rollout, systems"):
+    with pytest.raises(
+        UnknownName, match="known: commands, duty, incident, people, policies, priorities, rollout"
+    ):
         schema_of("campain")

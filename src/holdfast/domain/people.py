@@ -94,6 +94,8 @@ class Person(BaseModel):
         deputy: who acts for this person while away, and first when an answer is overdue.
         away: when the deputy acts.
         region: where the person is, for rosters.
+        language: in which Holdfast speaks to this person, `en` or `ru`; empty: as the chat application says,
+            else English.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -109,6 +111,7 @@ class Person(BaseModel):
     deputy: str = ""
     away: tuple[Away, ...] = ()
     region: str = ""
+    language: str = Field(default="", pattern=r"^(en|ru)?$")
 
     @field_validator("time_zone")
     @classmethod

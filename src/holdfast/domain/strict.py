@@ -9,7 +9,12 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainSeriali
 _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 
 
-def _duration(value: Any) -> Any:
+def read_duration(value: Any) -> Any:
+    """Read `90s`, `10m`, `2h` or `7d`; anything else is left to the model.
+
+    Raises:
+        ValueError: the unit is missing, or it is longer than anything can be.
+    """
     if isinstance(value, str) and (match := re.fullmatch(r"(\d+(?:\.\d+)?)\s*([smhd])", value.strip())):
         try:
             return timedelta(seconds=float(match[1]) * _UNITS[match[2]])
@@ -20,15 +25,16 @@ def _duration(value: Any) -> Any:
     return value
 
 
-def _written(duration: timedelta) -> str:
+def write_duration(duration: timedelta) -> str:
+    """Write a duration so that it reads back as the same."""
     # A float's own text would say 2.592e+06 for thirty days, which nobody reads back.
     return f"{duration.total_seconds():.6f}".rstrip("0").rstrip(".") + "s"
 
 
 Duration = Annotated[
     timedelta,
-    BeforeValidator(_duration, json_schema_input_type=str),
-    PlainSerializer(_written, return_type=str),
+    BeforeValidator(read_duration, json_schema_input_type=str),
+    PlainSerializer(write_duration, return_type=str),
     Field(gt=timedelta(0)),
 ]
 

@@ -7,9 +7,14 @@ from typing import Generic, TypeVar
 from holdfast.domain.ids import digest_of
 from holdfast.domain.people import People
 from holdfast.domain.strict import Strict
+from holdfast.runbook.commands import CommandRules
+from holdfast.runbook.duty import Duty
+from holdfast.runbook.kinds.incident import IncidentSpec
 from holdfast.runbook.kinds.rollout import RolloutSpec
 from holdfast.runbook.kinds.table import KINDS
 from holdfast.runbook.plain_yaml import Problem
+from holdfast.runbook.policies import Policies
+from holdfast.runbook.priorities import Priorities
 from holdfast.runbook.source import Source, read_source
 from holdfast.runbook.systems import Systems
 from holdfast.runbook.validation import validated
@@ -59,11 +64,12 @@ def load_runbook(path: Path) -> LoadedRunbook[Strict]:
 
 def load_rollout(path: Path) -> LoadedRunbook[RolloutSpec]:
     """Load a runbook of `kind: rollout`; errors as in `load_runbook`."""
-    loaded = load_runbook(path)
-    if not isinstance(loaded.spec, RolloutSpec):
-        kind = loaded.source.data["kind"]
-        raise loaded.source.invalid([Problem(("kind",), f"a rollout is asked for here, but this is a {kind}")])
-    return LoadedRunbook(loaded.spec, loaded.source)
+    return _of_kind(load_runbook(path), RolloutSpec, "a rollout")
+
+
+def load_incident(path: Path) -> LoadedRunbook[IncidentSpec]:
+    """Load a runbook of `kind: incident`; errors as in `load_runbook`."""
+    return _of_kind(load_runbook(path), IncidentSpec, "an incident")
 
 
 def load_people(path: Path) -> People:
@@ -79,6 +85,35 @@ def load_people(path: Path) -> People:
 def load_systems(path: Path) -> Systems:
     """Load `systems.yaml`; relative paths in it are read from its directory; errors as in `load_runbook`."""
     return validated(read_source(path), Systems).beside(path.parent.absolute())
+
+
+def load_duty(path: Path) -> Duty:
+    """Load `escalation/duty.yaml`; errors as in `load_runbook`."""
+    return validated(read_source(path), Duty)
+
+
+def load_policies(path: Path) -> Policies:
+    """Load `escalation/policies.yaml`; errors as in `load_runbook`."""
+    return validated(read_source(path), Policies)
+
+
+def load_priorities(path: Path) -> Priorities:
+    """Load `escalation/priorities.yaml`; errors as in `load_runbook`."""
+    return validated(read_source(path), Priorities)
+
+
+def load_commands(path: Path) -> CommandRules:
+    """Load `commands.yaml`; errors as in `load_runbook`."""
+    return validated(read_source(path), CommandRules)
+
+
+def _of_kind(loaded: LoadedRunbook[Strict], model: type[Spec], wanted: str) -> LoadedRunbook[Spec]:
+    if not isinstance(loaded.spec, model):
+        kind = loaded.source.data["kind"]
+        raise loaded.source.invalid(
+            [Problem(("kind",), f"{wanted} is asked for here, but this is of kind '{kind}'")]
+        )
+    return LoadedRunbook(loaded.spec, loaded.source)
 
 
 def _load(source: Source, model: type[Spec]) -> LoadedRunbook[Spec]:

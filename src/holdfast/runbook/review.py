@@ -1,6 +1,6 @@
 """Checks a runbook as a whole: against the people who are to sign it off, the systems, and query by query."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from string import Template
 from typing import Final
 
@@ -33,16 +33,21 @@ def review(
     problems = [*_people_problems(spec, people), *_query_problems(spec)]
     if systems is not None:
         problems += _system_problems(spec, systems)
+    refuse(problems, source, f"runbook '{spec.name}'")
+
+
+def refuse(problems: Sequence[Problem], source: Source | None, name: str) -> None:
+    """Raise what is wrong, if anything is: by line where the file is given, else under this name."""
     if not problems:
         return
     if source is not None:
         raise source.invalid(problems)
-    raise RunbookInvalid("\n".join(f"runbook '{spec.name}': {describe(p)}" for p in problems))
+    raise RunbookInvalid("\n".join(f"{name}: {describe(p)}" for p in problems))
 
 
 def _people_problems(spec: RolloutSpec, people: People) -> Iterator[Problem]:
-    yield from _nobody_holds(("starters",), spec.starters, people)
-    yield from _nobody_holds(("rollback", "page"), spec.rollback.page, people)
+    yield from nobody_holds(("starters",), spec.starters, people)
+    yield from nobody_holds(("rollback", "page"), spec.rollback.page, people)
     for index, stage in enumerate(spec.stages):
         yield from _gate_problems(("stages", index, "gate"), stage.gate, people)
         for at, change in _placed_changes(("stages", index), stage):
@@ -52,7 +57,7 @@ def _people_problems(spec: RolloutSpec, people: People) -> Iterator[Problem]:
 
 def _gate_problems(at: FieldPath, gate: SignOff, people: People) -> Iterator[Problem]:
     for path, listed in _named(gate):
-        yield from _nobody_holds((*at, *path), listed, people)
+        yield from nobody_holds((*at, *path), listed, people)
     slots = slots_of(gate, people)
     if all(slot.holders for slot in slots) and not can_be_met(slots):
         field = "steps" if gate.steps else "quorum"
@@ -74,7 +79,8 @@ def _named(gate: SignOff) -> Iterator[tuple[FieldPath, tuple[str, ...]]]:
     yield ("may_extend",), gate.may_extend
 
 
-def _nobody_holds(at: FieldPath, listed: Iterable[str], people: People) -> Iterator[Problem]:
+def nobody_holds(at: FieldPath, listed: Iterable[str], people: People) -> Iterator[Problem]:
+    """Find the names in a list that stand for nobody."""
     for index, wanted in enumerate(listed):
         if not people.holding([wanted]):
             known = sorted({n for p in people.people for n in (p.name, *p.roles, *p.groups)})

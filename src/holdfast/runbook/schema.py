@@ -12,16 +12,28 @@ from pydantic import BaseModel, TypeAdapter
 
 from holdfast.domain.errors import UnknownName
 from holdfast.domain.people import People
+from holdfast.runbook.commands import CommandRules
+from holdfast.runbook.duty import Duty
 from holdfast.runbook.kinds.table import KINDS
+from holdfast.runbook.policies import Policies
+from holdfast.runbook.priorities import Priorities
 from holdfast.runbook.systems import Systems
 
-MODELS: Final[dict[str, type[BaseModel]]] = {**KINDS, "people": People, "systems": Systems}
+MODELS: Final[dict[str, type[BaseModel]]] = {
+    **KINDS,
+    "people": People,
+    "systems": Systems,
+    "duty": Duty,
+    "policies": Policies,
+    "priorities": Priorities,
+    "commands": CommandRules,
+}
 
 _UNITS: Final = {"d": timedelta(days=1), "h": timedelta(hours=1), "m": timedelta(minutes=1)}
 
 
 def schema_of(kind: str) -> dict[str, Any]:
-    """Return the JSON schema of a runbook kind, of `people`, or of `systems`.
+    """Return the JSON schema of a kind of file: a runbook kind, `people`, `systems`, `duty`, ….
 
     Raises:
         UnknownName: there is no such kind.
@@ -82,11 +94,12 @@ def _attributes(docstring: str) -> dict[str, str]:
 
 def _write_durations_as_people_do(node: dict[str, Any]) -> None:
     places = (node, *node.get("anyOf", []), node.get("items", {}))
-    duration = next((place for place in places if "gt" in place), None)
+    found = ((place, word) for place in places for word in ("gt", "ge") if isinstance(place.get(word), str))
+    duration, bound = next(found, (None, ""))
     # Only durations are bounded by something that JSON Schema has no word for.
-    if duration is None or not isinstance(duration["gt"], str):
+    if duration is None:
         return
-    del duration["gt"]
+    del duration[bound]
     duration["pattern"] = r"^\d+(\.\d+)?\s*[smhd]$"
     duration["examples"] = ["90s", "10m", "2h", "7d"]
     if isinstance(node.get("default"), str):
@@ -95,6 +108,6 @@ def _write_durations_as_people_do(node: dict[str, Any]) -> None:
 
 def _readable(duration: timedelta) -> str:
     for letter, unit in _UNITS.items():
-        if duration % unit == timedelta(0):
+        if duration and duration % unit == timedelta(0):
             return f"{duration // unit}{letter}"
     return f"{duration.total_seconds():g}s"

@@ -4,8 +4,10 @@ from collections.abc import Mapping
 from typing import Final
 
 from holdfast.domain.strict import Strict
+from holdfast.runbook.kinds.incident import IncidentSpec
 from holdfast.runbook.kinds.rollout import RolloutSpec
 
 KINDS: Final[Mapping[str, type[Strict]]] = {
     "rollout": RolloutSpec,
+    "incident": IncidentSpec,
 }

@@ -36,6 +36,16 @@ async def test_the_newest_intent_of_a_person_and_chat_counts(store, just_before)
     assert await store.intents.take("boris", "1002", now=just_before) is None
 
 
+async def test_what_is_looked_at_stays_until_it_is_taken_or_too_old(store, just_before):
+    await store.intents.put(intent())
+
+    assert await store.intents.peek("boris", "1002", now=just_before) == intent()
+    assert await store.intents.peek("boris", "9", now=just_before) is None
+    assert await store.intents.peek("boris", "1002", now=NOW) is None
+    assert await store.intents.take("boris", "1002", now=just_before) == intent()
+    assert await store.intents.peek("boris", "1002", now=just_before) is None
+
+
 async def test_people_and_chats_do_not_mix(store, just_before):
     other = intent("vera", kind="reason")
     await store.intents.put(intent())

@@ -87,6 +87,10 @@ class Intents(Protocol):
         """Remember; replaces an earlier one of the same person and chat."""
         ...
 
+    async def peek(self, person: str, chat: str, *, now: datetime) -> Intent | None:
+        """Return it, and keep it; None when there is none, or it is too old."""
+        ...
+
     async def take(self, person: str, chat: str, *, now: datetime) -> Intent | None:
         """Return and forget it; None when there is none, or it is too old."""
         ...

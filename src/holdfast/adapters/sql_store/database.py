@@ -11,11 +11,13 @@ from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import ArgumentError, InterfaceError, InternalError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
+from holdfast.adapters.sql_store.sqlite_writer import SqliteWriter
 from holdfast.domain.errors import InvalidInput, Unavailable
 
 T = TypeVar("T")
 
 _PATIENCE_SECONDS: Final = 30
+_SQLITE_CONNECTIONS: Final = 33
 _WRITES: Final = "holdfast_writes"
 _LOCK_FAMILY: Final = 0x486F6C64  # "Hold": keeps our advisory locks apart from those of others in the database
 _KNOWN: Final = "sqlite:////path/holdfast.db or postgresql+psycopg://user:password@host/name"
@@ -45,6 +47,7 @@ class Database:
         self._url = _read_url(url)
         self.is_sqlite = self._url.get_backend_name() == "sqlite"
         self._engine = _sqlite(self._url) if self.is_sqlite else _postgresql(self._url)
+        self._writer = SqliteWriter(self._writing) if self.is_sqlite else None
 
     @property
     def name(self) -> str:
@@ -77,6 +80,8 @@ class Database:
         Raises:
             Unavailable: the database does not answer; after a broken connection the work may have been done.
         """
+        if self._writer is not None:
+            return await self._writer.write(work, alone=lock is not None)
         return await asyncio.to_thread(self._write_now, work, lock)
 
     async def close(self) -> None:
@@ -88,12 +93,16 @@ class Database:
         return sqlite.insert(table) if self.is_sqlite else postgresql.insert(table)
 
     def _write_now(self, work: Callable[[Connection], T], lock: Lock | None) -> T:
+        with self._writing() as connection:
+            _wait_for(connection, lock)
+            return work(connection)
+
+    @contextmanager
+    def _writing(self) -> Generator[Connection]:
         with self._answering(), self._engine.connect() as connection:
             connection.execution_options(**{_WRITES: True})
             with connection.begin():
-                if not self.is_sqlite:
-                    _wait_for(connection, lock)
-                return work(connection)
+                yield connection
 
     @contextmanager
     def _answering(self) -> Generator[None]:
@@ -146,7 +155,8 @@ def _postgresql(url: URL) -> Engine:
 
 
 def _sqlite(url: URL) -> Engine:
-    engine = create_engine(url, connect_args={"timeout": _PATIENCE_SECONDS})
+    # As many as there are threads that read, and one to write: to open one takes longer than to read with it.
+    engine = create_engine(url, connect_args={"timeout": _PATIENCE_SECONDS}, pool_size=_SQLITE_CONNECTIONS)
     event.listen(engine, "connect", _prepare_sqlite)
     event.listen(engine, "begin", _begin_sqlite)
     return engine
@@ -156,6 +166,8 @@ def _prepare_sqlite(connection: Any, _record: Any) -> None:
     # The driver would begin transactions when it sees fit; we do so ourselves.
     connection.isolation_level = None
     connection.execute("PRAGMA journal_mode = WAL")
+    # What was said to be written is there after a power cut too; not every build has this by default.
+    connection.execute("PRAGMA synchronous = FULL")
 
 
 def _begin_sqlite(connection: Connection) -> None:

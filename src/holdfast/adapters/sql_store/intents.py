@@ -1,7 +1,7 @@
 import json
 from datetime import datetime
 
-from sqlalchemy import delete
+from sqlalchemy import RowMapping, delete, select
 
 from holdfast.adapters.sql_store.database import Database
 from holdfast.adapters.sql_store.tables import intents
@@ -22,10 +22,20 @@ class SqlIntents:
         statement = statement.on_conflict_do_update(index_elements=["person", "chat"], set_=new)
         await self._database.write(lambda connection: connection.execute(statement))
 
+    async def peek(self, person: str, chat: str, *, now: datetime) -> Intent | None:
+        """Return it, and keep it; None when there is none, or it is too old."""
+        statement = select(intents).where(intents.c.person == person, intents.c.chat == chat)
+        row = await self._database.read(lambda connection: connection.execute(statement).mappings().first())
+        return _intent(row, now)
+
     async def take(self, person: str, chat: str, *, now: datetime) -> Intent | None:
         """Return and forget it; None when there is none, or it is too old."""
         statement = delete(intents).where(intents.c.person == person, intents.c.chat == chat).returning(intents)
         row = await self._database.write(lambda connection: connection.execute(statement).mappings().first())
-        if row is None or row["expires_at"] <= now:
-            return None
-        return Intent.model_validate({**row, "data": json.loads(row["data"])})
+        return _intent(row, now)
+
+
+def _intent(row: RowMapping | None, now: datetime) -> Intent | None:
+    if row is None or row["expires_at"] <= now:
+        return None
+    return Intent.model_validate({**row, "data": json.loads(row["data"])})

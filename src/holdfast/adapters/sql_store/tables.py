@@ -9,12 +9,15 @@ from sqlalchemy import (
     Column,
     DateTime,
     Dialect,
+    Double,
     Index,
     Integer,
     MetaData,
+    SmallInteger,
     Table,
     Text,
     TypeDecorator,
+    text,
 )
 
 
@@ -37,6 +40,11 @@ class Moment(TypeDecorator[datetime]):
         if not isinstance(value, datetime):
             return None
         return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
+
+
+def _partial(name: str, *columns: str, where: str) -> Index:
+    """Index some rows; SQLite uses it for queries that say `where` in the same words, without parameters."""
+    return Index(name, *columns, sqlite_where=text(where), postgresql_where=text(where))
 
 
 metadata = MetaData()
@@ -149,4 +157,123 @@ release_labels = Table(
     Column("why", Text, nullable=False),
     Column("person", Text, nullable=False),
     Column("at", Moment, nullable=False),
+)
+
+outbox = Table(
+    "outbox",
+    metadata,
+    # SQLite numbers only this type; with autoincrement the number of a forgotten row never comes again.
+    Column("id", BigInteger().with_variant(Integer, "sqlite"), primary_key=True),
+    Column("bot", Text, nullable=False),
+    Column("key", Text, nullable=False),
+    Column("chat", Text, nullable=False),
+    Column("kind", Text, nullable=False),
+    Column("tier", Text, nullable=False),
+    Column("value", Double, nullable=False),
+    Column("delivery", Text, nullable=False),
+    Column("state", Text, nullable=False),
+    Column("head", SmallInteger, nullable=False),  # 1: of the ready rows of its tier and chat the first
+    Column("parked", SmallInteger, nullable=False),  # 1: queued, and not ready before `not_before`
+    Column("replaces", Text, nullable=False),
+    Column("line", Text, nullable=False),
+    Column("thread", Text, nullable=False),
+    Column("queued_at", Moment, nullable=False),
+    Column("due", Moment, nullable=False),
+    Column("not_before", Moment),
+    Column("tried_at", Moment),  # when it was, or may have been, sent
+    Column("tried_with", BigInteger),  # the first row of the same try: a digest's rows are one message
+    Column("settled_at", Moment),
+    Column("sent_at", Moment),
+    Column("message_id", Text, nullable=False),
+    Column("attempts", Integer, nullable=False),
+    Column("repeated", Boolean, nullable=False),
+    Column("why", Text, nullable=False),
+    Column("code", Integer, nullable=False),
+    Column("request", Text, nullable=False),  # JSON; last, because SQLite reads a row from its beginning
+    Index("outbox_key", "bot", "key", unique=True),
+    _partial("outbox_chat", "bot", "tier", "chat", "parked", "due", "id", where="state = 'queued'"),
+    _partial("outbox_heads", "bot", "tier", "due", "id", "chat", where="head = 1"),
+    _partial(
+        "outbox_alike",
+        *("bot", "tier", "chat", "kind", "thread", "due", "id"),
+        where="state = 'queued' AND parked = 0 AND line <> ''",
+    ),
+    _partial("outbox_lane", "bot", "tier", "due", "id", where="state = 'queued'"),
+    _partial("outbox_arrival", "bot", "tier", "queued_at", where="state = 'queued'"),
+    _partial("outbox_parked", "bot", "not_before", where="parked = 1"),
+    _partial("outbox_versions", "bot", "chat", "replaces", "state", "id", where="replaces <> ''"),
+    _partial("outbox_sending", "bot", "id", where="state = 'sending'"),
+    _partial("outbox_settled", "bot", "state", "settled_at", "id", "chat", where="settled_at IS NOT NULL"),
+    _partial("outbox_tried", "bot", "tried_at", where="tried_at IS NOT NULL"),
+    sqlite_autoincrement=True,
+)
+
+outbox_aliases = Table(
+    "outbox_aliases",
+    metadata,
+    Column("bot", Text, primary_key=True),
+    Column("key", Text, primary_key=True),  # of a message that took the place of the row's
+    Column("row_id", BigInteger, nullable=False),
+    Index("outbox_aliases_row", "row_id"),
+)
+
+outbox_counts = Table(
+    "outbox_counts",
+    metadata,
+    Column("bot", Text, primary_key=True),
+    Column("tier", Text, primary_key=True),
+    Column("state", Text, primary_key=True),
+    Column("number", BigInteger, nullable=False),  # changed together with the rows
+)
+
+outbox_leases = Table(
+    "outbox_leases",
+    metadata,
+    Column("bot", Text, primary_key=True),
+    Column("holder", Text, nullable=False),
+    Column("epoch", BigInteger, nullable=False),
+    Column("until", Moment, nullable=False),
+)
+
+outbox_moves = Table(
+    "outbox_moves",
+    metadata,
+    Column("bot", Text, primary_key=True),
+    Column("old", Text, primary_key=True),
+    Column("new", Text, nullable=False),  # never itself the old one of another move
+)
+
+outbox_pauses = Table(
+    "outbox_pauses",
+    metadata,
+    Column("bot", Text, primary_key=True),
+    Column("chat", Text, primary_key=True),  # empty: the whole bot
+    Column("until", Moment, nullable=False),
+)
+
+inbox = Table(
+    "inbox",
+    metadata,
+    Column("bot", Text, primary_key=True),
+    Column("update_id", BigInteger, primary_key=True, autoincrement=False),
+    Column("received_at", Moment, nullable=False),
+    Column("state", Text, nullable=False),
+    Column("attempts", Integer, nullable=False),
+    Column("why", Text, nullable=False),
+    Column("raw", Text),  # JSON; gone once it is handled
+    Index("inbox_states", "bot", "state", "update_id"),
+)
+
+duty_covers = Table(
+    "duty_covers",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("rota", Text, nullable=False),
+    Column("person", Text, nullable=False),
+    Column("since", Moment, nullable=False),
+    Column("until", Moment, nullable=False),
+    Column("by_person", Text, nullable=False),
+    Column("note", Text, nullable=False),
+    Column("at", Moment, nullable=False),
+    Index("duty_covers_until", "until"),
 )

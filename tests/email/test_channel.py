@@ -10,8 +10,8 @@ import pytest
 from holdfast.adapters.email import EmailChannel
 from holdfast.domain.errors import ChatUnavailable, DeliveryUncertain, InvalidInput
 from holdfast.domain.people import Person
-from holdfast.domain.view import MessageRef
-from holdfast.ports.notices import Notice, NoticeKind
+from holdfast.domain.view import MessageRef, RunView
+from holdfast.ports.notices import Notice, NoticeKind, Page
 from tests.email.standin import Mailboxes, mail_server
 from tests.web.fakes import NOW, PEOPLE, RUN, a_gate
 
@@ -188,3 +188,21 @@ def test_a_url_that_cannot_be_read_is_told_without_its_password(url: str) -> Non
     with pytest.raises(InvalidInput, match="HOLDFAST_EMAIL_URL") as refused:
         EmailChannel(url)
     assert "hunter2" not in str(refused.value)
+
+
+async def test_a_call_to_an_incident_says_what_is_wrong_and_what_to_do(boxes: Mailboxes) -> None:
+    view = RunView(
+        run_id="incident-1",
+        runbook="customer-impact",
+        title="The CRM answers in 20 s",
+        requested_by="anna",
+        started_at=NOW,
+        kind="incident",
+    )
+
+    sent = await EmailChannel(boxes.url).page(CLARA, Page(key="page/1", view=view, number=2))
+
+    assert boxes.newest()["subject"] == "Call no. 2: The CRM answers in 20 s"
+    assert "incident-1" in boxes.text()
+    assert "/ack" in boxes.text()
+    assert sent.message_id == "page/1"

@@ -19,6 +19,8 @@ from aiogram.client.telegram import TelegramAPIServer
 OLGA, PAVEL, LENA, STRANGER = 1, 2, 3, 9
 NEWCOMER = 10  # has never written to a bot and is in no group
 PLACES = 100
+FORUMS = range(100, 130)  # with topics, which the bot may open
+GROUPS = range(130, 150)  # not yet supergroups
 
 
 @dataclass(frozen=True)
@@ -45,6 +47,15 @@ def write_people(path: Path) -> None:
         {"id": p.chat, "type": "supergroup", "title": "Incidents", "members": [*names], "bots": [p.bot_id]}
         for p in map(place, range(PLACES))
     ]
+    chats += [
+        {"id": p.chat, "type": "supergroup", "title": "Forum", "members": [*names], "bots": [p.bot_id]}
+        | {"admins": [p.bot_id], "forum": True}
+        for p in map(place, FORUMS)
+    ]
+    chats += [
+        {"id": p.chat, "type": "group", "title": "Group", "members": [*names], "bots": [p.bot_id]}
+        for p in map(place, GROUPS)
+    ]
     old = {"id": -5000, "type": "group", "title": "Old", "members": [*names], "migrated_to": place(0).chat}
     path.write_text(json.dumps({"users": users, "chats": [*chats, old]}))
 
@@ -67,7 +78,7 @@ class TelegramServer:
 
     async def start(self) -> None:
         """Start, again on the same port after a stop, with the state it had."""
-        tokens = [word for number in range(PLACES) for word in ("--token", place(number).token)]
+        tokens = [word for number in range(GROUPS.stop) for word in ("--token", place(number).token)]
         limits = ["--overall-per-second", "9999", "--private-burst", "9999", "--group-per-minute", "9999"]
         self._process = await asyncio.create_subprocess_exec(
             *(sys.executable, "-m", "holdfast.sim.telegram", "--port", str(self._port)),
@@ -116,6 +127,15 @@ class TelegramServer:
 
     async def block(self, user: int, place: Place, *, blocked: bool) -> None:
         await self._post("block", user=user, bot=place.bot_id, blocked=blocked)
+
+    async def file(self, file_id: str) -> str:
+        """What is in a text file that a bot sent."""
+        answer = await self._http.get(f"{self.url}/human/file/{file_id}")
+        return answer.raise_for_status().text
+
+    async def upgrade(self, chat: int) -> int:
+        """Make a group a supergroup; its other id."""
+        return (await self._post("upgrade", chat=chat))["migrated_to"]
 
     async def raw_update(self, place: Place, update: dict[str, Any]) -> int:
         answer = await self._http.post(

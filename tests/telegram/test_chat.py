@@ -2,13 +2,17 @@ import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import timedelta
+from typing import Any
+from zoneinfo import ZoneInfo
 
 import pytest
 from aiogram import Bot
 
-from holdfast.adapters.telegram import TelegramChat, Timeouts
+from holdfast.adapters.telegram import DirectSending, QueuedSending, TelegramChat, TelegramTransport, Timeouts
 from holdfast.domain.errors import ChatUnavailable, DeliveryUncertain, HoldfastError, InvalidInput
-from holdfast.domain.view import MessageRef
+from holdfast.domain.view import IncidentView, MessageRef
+from holdfast.outbox.message import RowState
+from tests.telegram.conftest import SmallOutbox
 from tests.telegram.scripted import Answer, bot_at, http, refused, scripted
 from tests.telegram.standin import Place, TelegramServer, place
 from tests.telegram.views import a_view
@@ -75,7 +79,7 @@ async def test_a_ping_answers_the_card_with_a_sound(
     telegram: TelegramServer, chat: TelegramChat, room: Place
 ) -> None:
     sent = await chat.publish(a_view(), message=None)
-    await chat.ping("Pavel: <your> decision is asked", reply_to=sent)
+    await chat.ping("Pavel: <your> decision is asked", reply_to=sent, key="p")
     ping = (await telegram.from_bot(room))[-1]
     assert ping["text"] == "Pavel: <your> decision is asked"
     assert str(ping["reply_to_message"]["message_id"]) == sent.message_id
@@ -87,17 +91,17 @@ async def test_a_ping_reaches_people_although_the_card_is_gone(
 ) -> None:
     sent = await chat.publish(a_view(), message=None)
     await bot.delete_message(room.chat, int(sent.message_id))
-    await chat.ping("look here", reply_to=sent)
+    await chat.ping("look here", reply_to=sent, key="p")
     assert [m["text"] for m in await telegram.from_bot(room)] == ["look here"]
 
 
 async def test_a_group_that_became_a_supergroup_is_followed(telegram: TelegramServer) -> None:
     new = place(0)
-    chat = TelegramChat(telegram.client(new.token), -5000)
+    chat = TelegramChat(DirectSending(telegram.client(new.token)), -5000)
     sent = await chat.publish(a_view(), message=None)
     assert sent.chat == str(new.chat)
     before = MessageRef(chat="-5000", message_id=sent.message_id)
-    await chat.ping("after the move", reply_to=before)
+    await chat.ping("after the move", reply_to=before, key="p")
     edited = await chat.publish(a_view(headline="moved"), message=before)
     assert edited.chat == str(new.chat)
     assert edited.message_id != sent.message_id
@@ -110,25 +114,28 @@ async def test_a_group_that_became_a_supergroup_is_followed(telegram: TelegramSe
 
 async def test_a_chat_that_does_not_exist_is_refused_with_a_remedy(bot: Bot) -> None:
     with pytest.raises(InvalidInput, match=r"chat not found.*add the bot to the group"):
-        await TelegramChat(bot, -404).publish(a_view(), message=None)
+        await TelegramChat(DirectSending(bot), -404).publish(a_view(), message=None)
 
 
-async def test_a_token_that_is_not_valid_is_refused_without_being_shown(telegram: TelegramServer) -> None:
-    with pytest.raises(InvalidInput, match="BotFather") as refused:
-        await TelegramChat(telegram.client("77:SECRET"), -1001).publish(a_view(), message=None)
+async def test_a_token_that_is_not_valid_is_no_fault_of_the_message_and_is_not_shown(
+    telegram: TelegramServer,
+) -> None:
+    chat = TelegramChat(DirectSending(telegram.client("77:SECRET")), -1001)
+    with pytest.raises(ChatUnavailable, match="BotFather") as refused:
+        await chat.publish(a_view(), message=None)
     assert "SECRET" not in str(refused.value)
 
 
 @asynccontextmanager
 async def answering(*answers: Answer, timeouts: Timeouts | None = None) -> AsyncIterator[TelegramChat]:
     async with scripted(*answers) as bot:
-        yield TelegramChat(bot, -1, timeouts=timeouts)
+        yield TelegramChat(DirectSending(bot, timeouts), -1)
 
 
 @asynccontextmanager
 async def chat_at(port: int, timeouts: Timeouts | None = None) -> AsyncIterator[TelegramChat]:
     async with bot_at(port) as bot:
-        yield TelegramChat(bot, -1, timeouts=timeouts)
+        yield TelegramChat(DirectSending(bot, timeouts), -1)
 
 
 @pytest.mark.parametrize(
@@ -137,7 +144,10 @@ async def chat_at(port: int, timeouts: Timeouts | None = None) -> AsyncIterator[
         (refused(429, "Too Many Requests"), ChatUnavailable, ChatUnavailable),
         (refused(500, "Internal Server Error"), DeliveryUncertain, ChatUnavailable),
         (http("500 X", '{"ok": false}'), DeliveryUncertain, ChatUnavailable),
-        (http("429 X", "<html>slow down</html>", "text/html"), DeliveryUncertain, ChatUnavailable),
+        (http("429 X", "<html>slow down</html>", "text/html"), ChatUnavailable, ChatUnavailable),
+        (http("403 X", "<html>blocked by a proxy</html>", "text/html"), ChatUnavailable, ChatUnavailable),
+        (http("502 X", "<html>bad gateway</html>", "text/html"), DeliveryUncertain, ChatUnavailable),
+        (http("200 OK", "<html>a portal asks you to log in</html>"), DeliveryUncertain, ChatUnavailable),
         (http("200 OK", '{"ok": true, "result": {}}'), DeliveryUncertain, None),
         (lambda _: None, DeliveryUncertain, ChatUnavailable),
         (refused(403, "Forbidden: bot was kicked from the supergroup chat"), InvalidInput, InvalidInput),
@@ -199,3 +209,176 @@ async def test_a_connection_that_never_stands_means_that_nothing_was_sent() -> N
         async with chat_at(full.getsockname()[1], timeouts) as chat:
             with pytest.raises(ChatUnavailable):
                 await chat.publish(a_view(), message=None)
+
+
+# --- through the outbox
+
+PATIENCE = timedelta(seconds=5)
+
+
+def queued_chat(outbox: SmallOutbox, chat: int, **more: Any) -> TelegramChat:
+    return TelegramChat(QueuedSending(outbox, patience=PATIENCE), chat, **more)
+
+
+async def test_a_run_is_two_kinds_of_rows_its_message_and_its_edits(bot: Bot, room: Place) -> None:
+    outbox = SmallOutbox(TelegramTransport(bot))
+    chat = queued_chat(outbox, room.chat)
+    sent = await chat.publish(a_view(revision=1), message=None)
+    assert await chat.publish(a_view(revision=2, headline="on it"), message=sent) == sent
+    await chat.ping("look", reply_to=sent, key="ping/1")
+    first, edit, ping = outbox.rows.values()
+    assert (first.kind, first.key, first.replaces) == ("card", "card/rollout-4f7qk2mz", "card/rollout-4f7qk2mz")
+    assert (edit.kind, edit.key) == ("card", f"edit/{room.chat}/{sent.message_id}/2")
+    assert edit.replaces == f"edit/{room.chat}/{sent.message_id}"
+    assert (ping.kind, ping.key, ping.line) == ("ping", "ping/1", "look")
+    assert {row.state for row in outbox.rows.values()} == {RowState.SENT}
+
+
+async def test_an_activity_that_is_repeated_sends_its_message_once(
+    telegram: TelegramServer, bot: Bot, room: Place
+) -> None:
+    chat = queued_chat(SmallOutbox(TelegramTransport(bot)), room.chat)
+    assert await chat.publish(a_view(), message=None) == await chat.publish(a_view(), message=None)
+    for _ in range(2):
+        await chat.ping("look", reply_to=MessageRef(chat="", message_id=""), key="ping/1")
+    assert len(await telegram.from_bot(room)) == 2
+
+
+async def test_what_waits_is_said_to_wait_and_found_again_when_it_was_sent(bot: Bot, room: Place) -> None:
+    outbox = SmallOutbox()
+    chat = queued_chat(outbox, room.chat)
+    with pytest.raises(ChatUnavailable, match="waits in the outbox as number 1") as told:
+        await chat.publish(a_view(), message=None)
+    assert told.value.retry_after_seconds
+    outbox.transport = TelegramTransport(bot)
+    assert (await chat.publish(a_view(), message=None)).message_id
+    assert len(outbox.rows) == 1
+
+
+async def test_a_first_message_that_went_out_with_an_older_view_is_brought_up_to_date(
+    telegram: TelegramServer, bot: Bot, room: Place
+) -> None:
+    outbox = SmallOutbox()
+    chat = queued_chat(outbox, room.chat)
+    with pytest.raises(ChatUnavailable):
+        await chat.publish(a_view(revision=1, headline="old"), message=None)
+    outbox.transport = TelegramTransport(bot)
+    await chat.publish(a_view(revision=2, headline="news"), message=None)
+    [message] = await telegram.from_bot(room)
+    assert "news" in message["text"]
+
+
+async def test_an_edit_that_waits_takes_the_newest_view(bot: Bot, room: Place) -> None:
+    outbox = SmallOutbox(TelegramTransport(bot))
+    chat = queued_chat(outbox, room.chat)
+    sent = await chat.publish(a_view(), message=None)
+    outbox.transport = None
+    for revision in (2, 3):
+        with pytest.raises(ChatUnavailable):
+            await chat.publish(a_view(revision=revision, headline=f"no. {revision}"), message=sent)
+    assert len(outbox.rows) == 2
+    assert "no. 3" in outbox.rows[2].request.params["text"]
+
+
+async def test_a_copy_after_an_uncertain_message_has_a_key_of_its_own(
+    telegram: TelegramServer, bot: Bot, room: Place
+) -> None:
+    outbox = SmallOutbox(TelegramTransport(bot))
+    chat = queued_chat(outbox, room.chat)
+    await telegram.faults(drop_after_store=1)
+    with pytest.raises(DeliveryUncertain):
+        await chat.publish(a_view(), message=None)
+    with pytest.raises(DeliveryUncertain):  # the same once more changes nothing
+        await chat.publish(a_view(), message=None)
+    lost = MessageRef(chat=str(room.chat), message_id="", uncertain=True)
+    await chat.publish(a_view(revision=7), message=lost)
+    assert [row.key for row in outbox.rows.values()] == [
+        "card/rollout-4f7qk2mz",
+        "card/rollout-4f7qk2mz/again/7",
+    ]
+    assert len(await telegram.from_bot(room)) == 2
+
+
+async def test_a_message_that_vanished_is_sent_anew_under_another_key(bot: Bot, room: Place) -> None:
+    outbox = SmallOutbox(TelegramTransport(bot))
+    chat = queued_chat(outbox, room.chat)
+    first = await chat.publish(a_view(), message=None)
+    await bot.delete_message(room.chat, int(first.message_id))
+    second = await chat.publish(a_view(revision=2, headline="on it"), message=first)
+    assert second.message_id != first.message_id
+    assert outbox.rows[3].key == f"card/rollout-4f7qk2mz/after/{first.message_id}"
+
+
+async def test_an_edit_of_unknown_fate_is_simply_made_again(
+    telegram: TelegramServer, bot: Bot, room: Place
+) -> None:
+    outbox = SmallOutbox(TelegramTransport(bot))
+    chat = queued_chat(outbox, room.chat)
+    sent = await chat.publish(a_view(), message=None)
+    outbox.transport = None
+    with pytest.raises(ChatUnavailable):
+        await chat.publish(a_view(revision=2, headline="on it"), message=sent)
+    outbox.settle(2, state=RowState.UNCERTAIN, why="the sender ended in the middle of its try")
+    outbox.transport = TelegramTransport(bot)
+    assert await chat.publish(a_view(revision=2, headline="on it"), message=sent) == sent
+    assert "on it" in (await telegram.from_bot(room))[0]["text"]
+
+
+async def test_an_edit_that_died_for_a_newer_one_is_a_success(bot: Bot, room: Place) -> None:
+    outbox = SmallOutbox(TelegramTransport(bot))
+    chat = queued_chat(outbox, room.chat)
+    sent = await chat.publish(a_view(), message=None)
+    outbox.transport = None
+    with pytest.raises(ChatUnavailable):
+        await chat.publish(a_view(revision=2), message=sent)
+    outbox.settle(2, state=RowState.DEAD, why="replaced by a newer version")
+    assert await chat.publish(a_view(revision=2), message=sent) == sent
+
+
+async def test_a_dropped_message_is_not_sent_behind_the_persons_back(room: Place) -> None:
+    outbox = SmallOutbox()
+    chat = queued_chat(outbox, room.chat)
+    with pytest.raises(ChatUnavailable):
+        await chat.publish(a_view(), message=None)
+    outbox.settle(1, state=RowState.DEAD, why="dropped by olga: wrong chat")
+    for headline in ("as before", "another"):
+        with pytest.raises(InvalidInput, match="dropped by olga: wrong chat"):
+            await chat.publish(a_view(headline=headline), message=None)
+    assert len(outbox.rows) == 1
+
+
+async def test_a_refused_first_message_does_not_keep_later_views_from_being_tried(
+    bot: Bot, room: Place
+) -> None:
+    outbox = SmallOutbox(TelegramTransport(bot))
+    for _ in range(2):
+        with pytest.raises(InvalidInput, match="chat not found"):
+            await queued_chat(outbox, -404).publish(a_view(), message=None)
+    assert len(outbox.rows) == 1
+    outbox.settle(1, chat=str(room.chat))
+    found = await queued_chat(outbox, room.chat).publish(a_view(headline="later"), message=None)
+    assert found.chat == str(room.chat)
+
+
+async def test_an_incident_brings_the_tier_and_the_value_of_its_order() -> None:
+    outbox = SmallOutbox()
+    view = a_view(kind="incident", gate=None, incident=IncidentView(tier="gold", value=125_000))
+    with pytest.raises(ChatUnavailable):
+        await queued_chat(outbox, -1).publish(view, message=None)
+    assert (outbox.rows[1].tier, outbox.rows[1].value) == ("gold", 125_000)
+
+
+async def test_a_chat_tells_times_on_its_own_clock(room: Place) -> None:
+    outbox = SmallOutbox()
+    chat = queued_chat(outbox, room.chat, zone=ZoneInfo("Asia/Yekaterinburg"))
+    with pytest.raises(ChatUnavailable):
+        await chat.publish(a_view(), message=None)
+    text = outbox.rows[1].request.params["text"]
+    assert "08:12" in text  # 03:12 UTC
+
+
+async def test_a_database_that_is_down_leaves_the_fate_open(room: Place) -> None:
+    outbox = SmallOutbox()
+    outbox.is_down = True
+    with pytest.raises(ChatUnavailable, match="the store is down"):
+        await queued_chat(outbox, room.chat).publish(a_view(), message=None)

@@ -7,19 +7,21 @@ from aiogram import Bot
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from holdfast.adapters.telegram import TelegramPrivate
+from holdfast.adapters.telegram import DirectSending, QueuedSending, TelegramPrivate, TelegramTransport
 from holdfast.adapters.telegram.notices import render_notice
 from holdfast.adapters.telegram.wording import MESSAGE_LIMIT, units
 from holdfast.domain.errors import ChatUnavailable, DeliveryUncertain, InvalidInput
 from holdfast.domain.evidence import Evidence
 from holdfast.domain.people import Person
 from holdfast.domain.proofs import Keyring
-from holdfast.domain.view import MessageRef
-from holdfast.ports.notices import Notice, NoticeKind, PrivateChannel
+from holdfast.domain.view import IncidentView, MessageRef, RunState
+from holdfast.outbox.message import RowState
+from holdfast.ports.notices import Notice, NoticeKind, Page, PrivateChannel
+from tests.telegram.conftest import SmallOutbox
 from tests.telegram.reading import read
 from tests.telegram.scripted import http, refused, scripted
 from tests.telegram.standin import NEWCOMER, OLGA, Place, TelegramServer
-from tests.telegram.views import NOW, a_long_gate
+from tests.telegram.views import NOW, a_long_gate, a_view
 
 VERA = Person(name="vera", title="Vera (client CTO)", telegram_id=OLGA, time_zone="Europe/Berlin")
 BUTTON = Keyring(["k" * 16]).button("rollout-4f7qk2mz", "k3jd92ksla0a", "5d41402abc4b", "vera")
@@ -42,11 +44,11 @@ def a_notice(**changes: object) -> Notice:
 
 @pytest.fixture
 def private(bot: Bot) -> TelegramPrivate:
-    return TelegramPrivate(bot)
+    return TelegramPrivate(DirectSending(bot))
 
 
 def test_it_is_a_private_channel_that_reaches_whoever_has_a_telegram_id(bot: Bot) -> None:
-    channel: PrivateChannel = TelegramPrivate(bot)
+    channel: PrivateChannel = TelegramPrivate(DirectSending(bot))
     assert channel.name == "telegram"
     assert channel.reaches(VERA)
     assert not channel.reaches(Person(name="max", title="Max"))
@@ -162,7 +164,7 @@ async def test_a_button_that_telegram_refuses_all_the_same_becomes_a_link() -> N
     no = refused(400, "Bad Request: inline keyboard button URL 'https://a.b' is invalid: Wrong HTTP URL")
     sent = http("200 OK", '{"ok": true, "result": {"message_id": 5}}')
     async with scripted(no, sent, requests=requests) as bot:
-        assert (await TelegramPrivate(bot).notify(VERA, a_notice())).message_id == "5"
+        assert (await TelegramPrivate(DirectSending(bot)).notify(VERA, a_notice())).message_id == "5"
     assert ["Answer on the web page</a>" in urllib.parse.unquote_plus(r) for r in requests] == [False, True]
 
 
@@ -211,7 +213,7 @@ async def test_what_was_not_taken_may_be_sent_again_and_what_is_unsure_may_not(
         await private.notify(VERA, a_notice())
     async with scripted(refused(429, "Too Many Requests: retry after 3", retry_after=3)) as bot:
         with pytest.raises(ChatUnavailable) as told:
-            await TelegramPrivate(bot).notify(VERA, a_notice())
+            await TelegramPrivate(DirectSending(bot)).notify(VERA, a_notice())
     assert told.value.retry_after_seconds == 3
 
 
@@ -259,7 +261,7 @@ async def test_a_notice_that_is_gone_or_cannot_be_edited_any_more_is_retired(
     await bot.delete_message(OLGA, int(sent.message_id))
     await private.retire(sent, "over")
     async with scripted(refused(400, "Bad Request: message can't be edited")) as other:
-        await TelegramPrivate(other).retire(sent, "over")
+        await TelegramPrivate(DirectSending(other)).retire(sent, "over")
 
 
 async def test_a_notice_in_a_blocked_chat_cannot_be_retired(
@@ -269,6 +271,87 @@ async def test_a_notice_in_a_blocked_chat_cannot_be_retired(
     await telegram.block(OLGA, room, blocked=True)
     with pytest.raises(InvalidInput, match="bot was blocked by the user"):
         await private.retire(sent, "over")
+
+
+# --- through the outbox
+
+PATIENCE = timedelta(seconds=5)
+
+
+def a_page(**changes: object) -> Page:
+    incident = IncidentView(tier="gold", value=125_000, called=["vera"], step=1, steps=2)
+    view = a_view(run_id="incident-1", kind="incident", gate=None, state=RunState.OPEN, incident=incident)
+    return Page(key="page/incident-1/vera/1", view=view, because="vera is on duty").model_copy(update=changes)
+
+
+def queued(outbox: SmallOutbox) -> TelegramPrivate:
+    return TelegramPrivate(QueuedSending(outbox, patience=PATIENCE))
+
+
+async def test_a_page_is_sent_once_with_the_tier_and_value_of_its_incident(
+    telegram: TelegramServer, bot: Bot, room: Place
+) -> None:
+    outbox = SmallOutbox(TelegramTransport(bot))
+    sent = await queued(outbox).page(VERA, a_page())
+    assert await queued(outbox).page(VERA, a_page()) == sent
+    [row] = outbox.rows.values()
+    assert (row.kind, row.key, row.tier, row.value) == ("page", "page/incident-1/vera/1", "gold", 125_000)
+    [message] = await telegram.in_private(OLGA, room)
+    assert "Relieve a support surge" in message["text"]
+
+
+async def test_an_answered_page_says_so_in_its_place(
+    telegram: TelegramServer, private: TelegramPrivate, room: Place
+) -> None:
+    sent = await private.page(VERA, a_page())
+    await private.retire(sent, "pavel has it.")
+    [message] = await telegram.in_private(OLGA, room)
+    assert message["text"] == "No answer is needed here any more.\npavel has it."
+
+
+@pytest.mark.parametrize(
+    ("kind", "row_kind", "words"),
+    [(NoticeKind.REQUEST, "notice", ""), (NoticeKind.REMINDER, "reminder", "Reminder no. 1")],
+)
+async def test_only_a_reminder_may_become_a_line_of_a_digest(
+    kind: NoticeKind, row_kind: str, words: str
+) -> None:
+    outbox = SmallOutbox()
+    with pytest.raises(ChatUnavailable):
+        await queued(outbox).notify(VERA, a_notice(kind=kind, key="notice/1"))
+    [row] = outbox.rows.values()
+    assert (row.kind, row.key, bool(row.line)) == (row_kind, "notice/1", bool(words))
+    assert words in row.line
+    assert "\n" not in row.line
+
+
+async def test_a_notice_without_a_key_is_never_the_same(bot: Bot) -> None:
+    outbox = SmallOutbox(TelegramTransport(bot))
+    for _ in range(2):
+        await queued(outbox).notify(VERA, a_notice())
+        await queued(outbox).say(VERA, "hello")
+    assert len({row.key for row in outbox.rows.values()}) == 4
+
+
+async def test_a_line_of_a_digest_has_no_message_that_could_be_retired() -> None:
+    outbox = SmallOutbox()
+    with pytest.raises(ChatUnavailable):
+        await queued(outbox).notify(VERA, a_notice(kind=NoticeKind.REMINDER, key="notice/1"))
+    outbox.settle(1, state=RowState.SENT)
+    sent = await queued(outbox).notify(VERA, a_notice(kind=NoticeKind.REMINDER, key="notice/1"))
+    assert sent == MessageRef(chat=str(OLGA), message_id="")
+    await queued(outbox).retire(sent, "over")
+    assert len(outbox.rows) == 1
+
+
+async def test_a_refused_link_is_tried_once_and_its_substitute_sent_once() -> None:
+    no = refused(400, "Bad Request: inline keyboard button URL 'https://a.b' is invalid: Wrong HTTP URL")
+    sent = http("200 OK", '{"ok": true, "result": {"message_id": 5}}')
+    async with scripted(no, sent) as bot:
+        outbox = SmallOutbox(TelegramTransport(bot))
+        for _ in range(2):
+            assert (await queued(outbox).notify(VERA, a_notice(key="notice/1"))).message_id == "5"
+    assert [row.key for row in outbox.rows.values()] == ["notice/1", "notice/1/without-link-button"]
 
 
 texts = st.one_of(st.text(max_size=30), st.text(min_size=1, alphabet='<>&"😀 a\n', max_size=60)).flatmap(

@@ -18,6 +18,17 @@ class Chat(Protocol):
         """
         ...
 
-    async def ping(self, text: str, *, reply_to: MessageRef) -> None:
-        """Call people's attention to the run's message by a short answer to it; errors as above."""
+    async def ping(self, text: str, *, reply_to: MessageRef, key: str) -> None:
+        """Call people's attention to the run's message by a short answer to it; errors as above.
+
+        What is said again under the same `key` is sent once.
+        """
+        ...
+
+    async def open_thread(self, title: str, *, key: str) -> MessageRef:
+        """Open a topic of its own for a run; return where its message is to go, errors as above.
+
+        Where the chat has no topics, or the bot may not open any, it is the chat itself: answers to the run's
+        message are its thread. What is opened again under the same `key` is opened once.
+        """
         ...

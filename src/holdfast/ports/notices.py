@@ -7,9 +7,9 @@ from pydantic import BaseModel
 from holdfast.domain.gates import Gate
 from holdfast.domain.ladder import NoticeKind
 from holdfast.domain.people import Person
-from holdfast.domain.view import MessageRef
+from holdfast.domain.view import MessageRef, RunView
 
-__all__ = ["Notice", "NoticeBook", "NoticeKind", "PrivateChannel", "SentNotice"]
+__all__ = ["Notice", "NoticeBook", "NoticeKind", "Page", "PrivateChannel", "SentNotice"]
 
 
 class Notice(BaseModel):
@@ -24,6 +24,7 @@ class Notice(BaseModel):
         button: opaque text for the callback data of the buttons; bound to this person, gate and evidence.
         link: address of the web page for this person; empty where there is none.
         next_at: when the person is reminded again; None for never.
+        key: names this notice to this person; what is sent again under it is sent once. Empty: never the same.
     """
 
     run_id: str
@@ -36,6 +37,25 @@ class Notice(BaseModel):
     button: str = ""
     link: str = ""
     next_at: datetime | None = None
+    key: str = ""
+
+
+class Page(BaseModel):
+    """A call for a person to an incident.
+
+    Attributes:
+        key: names this call to this person; what is sent again under it is sent once.
+        view: of the incident's run.
+        number: counts the calls of this person in this incident, from 1.
+        because: why this person, and why now, one sentence.
+        button: opaque text for the callback data of the buttons; bound to this person and run.
+    """
+
+    key: str
+    view: RunView
+    number: int = 1
+    because: str = ""
+    button: str = ""
 
 
 class PrivateChannel(Protocol):
@@ -55,6 +75,10 @@ class PrivateChannel(Protocol):
             DeliveryUncertain: it may have arrived although no answer came.
             InvalidInput: the person cannot be written to, e.g. has never started the bot; the text says why.
         """
+        ...
+
+    async def page(self, person: Person, page: Page) -> MessageRef:
+        """Call the person to an incident; errors as above."""
         ...
 
     async def say(self, person: Person, text: str, *, paste: str = "") -> None:

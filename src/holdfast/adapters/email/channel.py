@@ -4,11 +4,11 @@ import asyncio
 
 import structlog
 
-from holdfast.adapters.email.letters import Letter, notice_letter, plain_letter
+from holdfast.adapters.email.letters import Letter, notice_letter, page_letter, plain_letter
 from holdfast.adapters.email.post import Post
 from holdfast.domain.people import Person
 from holdfast.domain.view import MessageRef
-from holdfast.ports.notices import Notice
+from holdfast.ports.notices import Notice, Page
 
 _log: structlog.stdlib.BoundLogger = structlog.get_logger(__name__)
 
@@ -37,6 +37,11 @@ class EmailChannel:
         await self._send(person, notice_letter(person, notice))
         about = f"{notice.run_id}/{notice.gate.id}/{notice.kind}/{notice.number}"
         return MessageRef(chat=person.email, message_id=about)
+
+    async def page(self, person: Person, page: Page) -> MessageRef:
+        """Call the person to an incident; see `ports.notices.PrivateChannel.page`."""
+        await self._send(person, page_letter(person, page))
+        return MessageRef(chat=person.email, message_id=page.key)
 
     async def say(self, person: Person, text: str, *, paste: str = "") -> None:
         """Write plain text; see `ports.notices.PrivateChannel.say`."""

@@ -9,7 +9,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from holdfast.domain import progress
 from holdfast.domain.people import Person
-from holdfast.ports.notices import Notice, NoticeKind
+from holdfast.ports.notices import Notice, NoticeKind, Page
 
 _LONGEST_SUBJECT: Final = 150
 _TEMPLATES: Final = Environment(
@@ -48,6 +48,22 @@ def notice_letter(person: Person, notice: Notice) -> Letter:
         next_at=progress.moment(notice.next_at, gate, person.zone) if notice.next_at else "",
     )
     return Letter(_line(f"{call}: {gate.title} ({notice.run_title})"), html)
+
+
+def page_letter(person: Person, page: Page) -> Letter:
+    """Call a person to an incident, on the person's own clock."""
+    view = page.view
+    again = f"Call no. {page.number}" if page.number > 1 else "You are called"
+    opened = f"{view.started_at.astimezone(person.zone):%Y-%m-%d %H:%M} {person.zone}"
+    said = [
+        f"{view.title}",
+        page.because,
+        f"Opened {opened} by {view.requested_by}; run {view.run_id}.",
+        "Take it in Telegram (/ack) or in the Temporal UI; while nobody does, the next people are called.",
+        view.ui_url if _is_web(view.ui_url) else "",
+    ]
+    html = _TEMPLATES.get_template("plain.html").render(text="\n\n".join(filter(None, said)), paste="")
+    return Letter(_line(f"{again}: {view.title}"), html)
 
 
 def plain_letter(text: str, paste: str) -> Letter:

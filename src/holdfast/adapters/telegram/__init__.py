@@ -1,8 +1,26 @@
-"""Telegram: the message in which a run shows itself, and the private chats in which people are asked."""
+"""Telegram: the message in which a run shows itself, private chats with people, and sending."""
 
 from holdfast.adapters.telegram.cards import render_view
 from holdfast.adapters.telegram.chat import TelegramChat
+from holdfast.adapters.telegram.methods import Timeouts
+from holdfast.adapters.telegram.passing import ThroughOutbox, answering, without_waiting
 from holdfast.adapters.telegram.private import TelegramPrivate
-from holdfast.adapters.telegram.sending import Timeouts
+from holdfast.adapters.telegram.sending import DirectSending, Label, QueuedSending, Sending
+from holdfast.adapters.telegram.threads import Topics
+from holdfast.adapters.telegram.transport import TelegramTransport
 
-__all__ = ["TelegramChat", "TelegramPrivate", "Timeouts", "render_view"]
+__all__ = [
+    "DirectSending",
+    "Label",
+    "QueuedSending",
+    "Sending",
+    "TelegramChat",
+    "TelegramPrivate",
+    "TelegramTransport",
+    "ThroughOutbox",
+    "Timeouts",
+    "Topics",
+    "answering",
+    "render_view",
+    "without_waiting",
+]

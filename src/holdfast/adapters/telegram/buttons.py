@@ -2,20 +2,21 @@
 
 from aiogram.types import InlineKeyboardButton, InlineKeyboardMarkup
 
-from holdfast.adapters.telegram.wording import clip
+from holdfast.adapters.telegram import card_texts as texts
+from holdfast.adapters.telegram.wording import clip, say
 from holdfast.domain.gates import Gate
+from holdfast.i18n import understood
 
 APPROVE, REJECT, CODE, EVIDENCE, ROLL_BACK = "a", "r", "c", "e", "u"
+INCIDENT, ACKNOWLEDGE, HAND_OVER, RESOLVE = "i", "k", "h", "v"
 _CALLBACK_BYTES = 64
 _LABEL_UNITS = 40
-_CODE_LABEL = "Code for Temporal UI / terminal"
-_ROLL_BACK_LABEL = "⏪ Roll back…"
 _ASK = "ask"
 
 
 def label_of(label: str) -> str:
-    """Return what stands on a button."""
-    return clip(label, _LABEL_UNITS) or "?"
+    """Return what stands on a button, in the reader's language where Holdfast itself chose the words."""
+    return clip(understood(label), _LABEL_UNITS) or "?"
 
 
 def fits_buttons(run_id: str, about: str) -> bool:
@@ -35,7 +36,7 @@ def group_buttons(gate: Gate, run_id: str, *, against: bool) -> list[list[Inline
         return []
     return [
         _answers(gate, run_id, gate.token, against=against),
-        [_button("Evidence", EVIDENCE, run_id, gate.token)],
+        [_button(say(texts.EVIDENCE_BUTTON), EVIDENCE, run_id, gate.token)],
     ]
 
 
@@ -43,7 +44,7 @@ def roll_back_buttons(run_id: str) -> list[list[InlineKeyboardButton]]:
     """Return the button that asks what a rollback would undo; none where it does not fit."""
     if not run_id or not fits_buttons(run_id, _ASK):
         return []
-    return [[_button(_ROLL_BACK_LABEL, ROLL_BACK, run_id, _ASK)]]
+    return [[_button(say(texts.ROLL_BACK_BUTTON), ROLL_BACK, run_id, _ASK)]]
 
 
 def private_buttons(
@@ -62,11 +63,33 @@ def private_buttons(
     if fits_buttons(run_id, about):
         rows = [
             _answers(gate, run_id, about, against=against),
-            [_button(_CODE_LABEL, CODE, run_id, about), _button("Evidence", EVIDENCE, run_id, about)],
+            [
+                _button(say(texts.CODE_BUTTON), CODE, run_id, about),
+                _button(say(texts.EVIDENCE_BUTTON), EVIDENCE, run_id, about),
+            ],
         ]
     if web_page:
-        rows.append([InlineKeyboardButton(text="Answer on the web page", url=web_page)])
+        rows.append([InlineKeyboardButton(text=say(texts.WEB_BUTTON), url=web_page)])
     return InlineKeyboardMarkup(inline_keyboard=rows) if rows else None
+
+
+def incident_buttons(run_id: str, personal: str = "", *, owned: bool) -> InlineKeyboardMarkup | None:
+    """Return the buttons of an open incident, or None where they do not fit: `i:<run id>:<letter><personal>`.
+
+    Args:
+        run_id: of the incident.
+        personal: binds them to one person; empty for everybody in a group.
+        owned: whether somebody has it already.
+    """
+    if not run_id or not fits_buttons(run_id, f"{ACKNOWLEDGE}{personal}"):
+        return None
+
+    def button(label: str, letter: str, style: str | None = None) -> InlineKeyboardButton:
+        return _button(say(label), INCIDENT, run_id, f"{letter}{personal}", style=style)
+
+    take = [] if owned else [[button(texts.ACKNOWLEDGE_BUTTON, ACKNOWLEDGE, "primary")]]
+    rest = [button(texts.HAND_OVER_BUTTON, HAND_OVER), button(texts.RESOLVE_BUTTON, RESOLVE)]
+    return InlineKeyboardMarkup(inline_keyboard=[*take, rest])
 
 
 def _answers(gate: Gate, run_id: str, about: str, *, against: bool) -> list[InlineKeyboardButton]:

@@ -4,33 +4,26 @@ What happens and what is asked stands first; numbers, history and identifiers fo
 """
 
 from dataclasses import dataclass
+from datetime import UTC, tzinfo
 
 from aiogram.types import InlineKeyboardButton, InlineKeyboardMarkup
-from aiogram.utils.formatting import Bold, Code, ExpandableBlockQuote, Italic, Text
+from aiogram.utils.formatting import Bold, Text
 
+from holdfast.adapters.telegram import card_texts as texts
 from holdfast.adapters.telegram import questions
 from holdfast.adapters.telegram.buttons import group_buttons, roll_back_buttons
-from holdfast.adapters.telegram.layout import Card, joined, link, marked
+from holdfast.adapters.telegram.incident_cards import render_incident
+from holdfast.adapters.telegram.layout import Card, joined, marked
+from holdfast.adapters.telegram.run_parts import foot, timeline, top
 from holdfast.adapters.telegram.tables import verdict_block
-from holdfast.adapters.telegram.wording import MESSAGE_LIMIT, clip, units
+from holdfast.adapters.telegram.wording import MESSAGE_LIMIT, clip, say, units
 from holdfast.domain.gates import Gate, GateState, outcome_of
 from holdfast.domain.journal import EntryStatus, JournalEntry
 from holdfast.domain.rollback import may_be_undone
-from holdfast.domain.view import RunState, RunView, StageState, StageView
+from holdfast.domain.view import RunView, StageState, StageView
+from holdfast.i18n import understood
 
 _UNDONE_LINES = 6
-_STATE_EMOJI = {
-    RunState.PREPARING: "🕓",
-    RunState.CHECKING: "🔎",
-    RunState.WAITING: "✋",
-    RunState.CHANGING: "🔧",
-    RunState.WATCHING: "👀",
-    RunState.ROLLING_BACK: "⏪",
-    RunState.PROMOTED: "✅",
-    RunState.ROLLED_BACK: "↩️",
-    RunState.STOPPED: "⏹️",
-    RunState.FAILED: "❌",
-}
 
 
 @dataclass(frozen=True)
@@ -56,17 +49,20 @@ _DETAILS = (
 )
 
 
-def render(view: RunView, *, notice: str = "") -> Card:
-    """Render the view in as much detail as one message takes.
+def render(view: RunView, *, notice: str = "", zone: tzinfo = UTC) -> Card:
+    """Render the view in as much detail as one message takes, in the language that is spoken.
 
     Args:
         view: what to show.
         notice: a line to stand above everything else.
+        zone: whose clock times are told on.
     """
+    if view.incident is not None:
+        return render_incident(view, view.incident, notice=notice, zone=zone)
     answers = _answers(view)
     rows = [*answers, *(roll_back_buttons(view.run_id) if may_be_undone(view) else [])]
     for detail in _DETAILS:
-        text = _text(view, detail, notice=notice, answerable=bool(answers))
+        text = _text(view, detail, zone, notice=notice, answerable=bool(answers))
         plain, _ = text.render()
         if units(plain) <= MESSAGE_LIMIT:
             break
@@ -76,23 +72,24 @@ def render(view: RunView, *, notice: str = "") -> Card:
     return Card(html=text.as_html(), plain=plain, keyboard=keyboard)
 
 
-def render_view(view: RunView, notice: str) -> tuple[str, InlineKeyboardMarkup | None]:
+def render_view(view: RunView, notice: str, zone: tzinfo = UTC) -> tuple[str, InlineKeyboardMarkup | None]:
     """Return HTML and buttons of the card, for others that show runs on Telegram."""
-    card = render(view, notice=notice)
+    card = render(view, notice=notice, zone=zone)
     return card.html, card.keyboard
 
 
-def _text(view: RunView, detail: _Detail, *, notice: str, answerable: bool) -> Text:
+def _text(view: RunView, detail: _Detail, zone: tzinfo, *, notice: str, answerable: bool) -> Text:
     gate = _open_gate(view)
+    verdict = verdict_block(view.verdict, rows=detail.verdict_rows, reason_units=detail.text_units, zone=zone)
     blocks = [
-        _top(view, detail, notice),
-        _question(gate, detail, answerable=answerable) if gate else _last_decision(view, detail),
+        top(view, notice, limit=detail.text_units),
+        _question(gate, detail, zone, answerable=answerable) if gate else _last_decision(view, detail),
         _plan(view.stages, detail),
-        verdict_block(view.verdict, rows=detail.verdict_rows, reason_units=detail.text_units),
+        verdict,
         _undone(view.journal),
         _exposure(view),
-        _log(view, detail),
-        _foot(view),
+        timeline(view, zone, lines=detail.log_lines),
+        foot(view, zone, texts.STARTED_BY),
     ]
     return joined([block for block in blocks if block])
 
@@ -101,34 +98,29 @@ def _open_gate(view: RunView) -> Gate | None:
     return view.gate if view.gate and view.gate.state is GateState.OPEN else None
 
 
-def _top(view: RunView, detail: _Detail, notice: str) -> list[Text]:
-    lines: list[Text] = [Italic(clip(notice, 200))] if notice.strip() else []
-    state = f"{_STATE_EMOJI[view.state]} {view.state.upper()}"
-    lines.append(Text(Bold(state), " · ", clip(view.title, 120)))
-    return [*lines, Text(clip(view.headline, detail.text_units))] if view.headline else lines
-
-
-def _question(gate: Gate, detail: _Detail, *, answerable: bool) -> list[Text]:
+def _question(gate: Gate, detail: _Detail, zone: tzinfo, *, answerable: bool) -> list[Text]:
     limit = detail.text_units
     lines = [
         *questions.question(gate, limit),
-        questions.deadline(gate),
+        questions.deadline(gate, zone),
         questions.sign_off(gate, limit),
         *list(questions.approvals(gate, limit))[-detail.names :],
-        *list(questions.stand_ins(gate))[: detail.names],
+        *list(questions.stand_ins(gate, zone))[: detail.names],
         *questions.settings(gate, detail.settings),
     ]
     if gate.mfa:
-        lines.append(Text("🔐 Each answer needs a code of your authenticator app; it is asked in private."))
+        lines.append(Text(say(texts.MFA)))
     if not answerable:
-        lines.append(Text("Too long for buttons here: answer in the Temporal UI or on the command line."))
+        lines.append(Text(say(texts.NO_BUTTONS)))
     return lines
 
 
 def _last_decision(view: RunView, detail: _Detail) -> list[Text]:
     if not view.closed_gates:
         return []
-    return [Text("🗳️ Last decision: ", clip(outcome_of(view.closed_gates[-1]), detail.text_units))]
+    return [
+        Text(say(texts.LAST_DECISION), clip(understood(outcome_of(view.closed_gates[-1])), detail.text_units))
+    ]
 
 
 def _plan(stages: list[StageView], detail: _Detail) -> list[Text]:
@@ -136,7 +128,7 @@ def _plan(stages: list[StageView], detail: _Detail) -> list[Text]:
     shown = stages[first : first + detail.stages]
     lines = [_stage(s) for s in shown]
     if len(shown) < len(stages):
-        lines.append(Text(f"(stages {first + 1}–{first + len(shown)} of {len(stages)})"))
+        lines.append(Text(say(texts.STAGES_SHOWN, first=first + 1, last=first + len(shown), count=len(stages))))
     return lines
 
 
@@ -147,7 +139,7 @@ def _current(stages: list[StageView]) -> int:
 def _stage(stage: StageView) -> Text:
     share = f" · {stage.share_percent} %" if stage.share_percent else ""
     told_by_mark = stage.state in {StageState.AHEAD, StageState.CURRENT}
-    state = "" if told_by_mark else f" · {stage.state}"
+    state = "" if told_by_mark else f" · {say(texts.STAGE_STATES[stage.state])}"
     title = clip(stage.title or stage.name, 100)
     shown = marked(Bold if stage.state is StageState.CURRENT else Text, title)
     return Text(f"{stage.state.mark} ", shown, state, share)
@@ -155,33 +147,23 @@ def _stage(stage: StageView) -> Text:
 
 def _undone(journal: list[JournalEntry]) -> list[Text]:
     marks = {
-        EntryStatus.REVERTED: "↩️ Undone: ",
-        EntryStatus.DRIFTED: "⚠️ Not undone, changed by others: ",
-        EntryStatus.LEFT: "⚠️ Not undone: ",
+        EntryStatus.REVERTED: texts.UNDONE,
+        EntryStatus.DRIFTED: texts.DRIFTED,
+        EntryStatus.LEFT: texts.LEFT,
     }
     undone = [e for e in reversed(journal) if e.status in marks]  # in the order in which they are undone
-    lines = [Text(marks[e.status], clip(f"{e.back} {e.note}".rstrip(), 160)) for e in undone[-_UNDONE_LINES:]]
+    lines = [
+        Text(say(marks[e.status]), clip(f"{understood(e.back)} {understood(e.note)}".rstrip(), 160))
+        for e in undone[-_UNDONE_LINES:]
+    ]
     if len(undone) > len(lines):
-        lines.insert(0, Text(f"↩️ Undone before: {len(undone) - len(lines)} more, see the Temporal UI"))
+        lines.insert(0, Text(say(texts.UNDONE_BEFORE, count=len(undone) - len(lines))))
     return lines
 
 
 def _exposure(view: RunView) -> list[Text]:
     """Say whom the canary met, once it is over; while it is out the verdict matters more."""
-    return [Text("👥 ", clip(view.exposure, 200))] if view.exposure and view.state.ended else []
-
-
-def _log(view: RunView, detail: _Detail) -> list[Text]:
-    newest = view.log[-detail.log_lines :] if detail.log_lines else []
-    lines = [f"{line.at:%H:%M:%S} {clip(line.text, 200)}" for line in reversed(newest)]
-    return [ExpandableBlockQuote("\n".join(lines))] if lines else []
-
-
-def _foot(view: RunView) -> list[Text]:
-    run = Text(
-        Code(clip(view.run_id, 100) or "?"), f" · started by {clip(view.requested_by, 40)} · times in UTC"
-    )
-    return [run, *link("Open in the Temporal UI", view.ui_url, name="Temporal UI")]
+    return [Text("👥 ", clip(understood(view.exposure), 200))] if view.exposure and view.state.ended else []
 
 
 def _answers(view: RunView) -> list[list[InlineKeyboardButton]]:

@@ -5,12 +5,14 @@ from dataclasses import dataclass
 
 from aiogram.utils.formatting import Bold, Code, Text
 
+from holdfast.adapters.telegram import card_texts as texts
 from holdfast.adapters.telegram import questions
 from holdfast.adapters.telegram.buttons import fits_buttons, private_buttons
 from holdfast.adapters.telegram.layout import Card, is_linkable, joined, link, marked
-from holdfast.adapters.telegram.wording import MESSAGE_LIMIT, clip, units
+from holdfast.adapters.telegram.wording import MESSAGE_LIMIT, clip, say, units
 from holdfast.domain import progress
 from holdfast.domain.people import Person
+from holdfast.i18n import understood
 from holdfast.ports.notices import Notice, NoticeKind
 
 _ADDRESS_UNITS = 1000  # a link that was made for one person is long
@@ -54,7 +56,7 @@ def render_notice(person: Person, notice: Notice, *, link_button: bool = True) -
 def _blocks(person: Person, notice: Notice, detail: _Detail, *, has_page: bool) -> Iterator[list[Text]]:
     yield [
         Text(Bold(_call(notice))),
-        Text(clip(notice.run_title, 120), " · ", marked(Bold, clip(notice.gate.title, 200))),
+        Text(clip(notice.run_title, 120), " · ", marked(Bold, clip(understood(notice.gate.title), 200))),
         *_in_place_of(person, notice),
     ]
     if notice.kind in {NoticeKind.REMINDER, NoticeKind.WARNING, NoticeKind.OVERDUE}:
@@ -68,14 +70,15 @@ def _blocks(person: Person, notice: Notice, detail: _Detail, *, has_page: bool) 
 
 
 def _call(notice: Notice) -> str:
-    number = f" no. {notice.number}" if notice.number > 1 else ""
-    return {
-        NoticeKind.REQUEST: "✋ Your decision is asked",
-        NoticeKind.REMINDER: f"🔔 Reminder no. {notice.number}: your decision is still asked",
-        NoticeKind.WARNING: "⏰ The deadline comes near: your decision is still missing",
-        NoticeKind.ESCALATION: f"🚨 Escalation{number}: the answer is overdue, and you may give it",
-        NoticeKind.OVERDUE: f"⌛ Overdue{number}: your decision is still asked",
-    }[notice.kind]
+    again = notice.number > 1
+    templates = {
+        NoticeKind.REQUEST: texts.REQUEST,
+        NoticeKind.REMINDER: texts.REMINDER,
+        NoticeKind.WARNING: texts.WARNING,
+        NoticeKind.ESCALATION: texts.ESCALATION_AGAIN if again else texts.ESCALATION,
+        NoticeKind.OVERDUE: texts.OVERDUE_AGAIN if again else texts.OVERDUE,
+    }
+    return say(templates[notice.kind], number=notice.number)
 
 
 def _in_place_of(person: Person, notice: Notice) -> Iterator[Text]:
@@ -86,16 +89,16 @@ def _in_place_of(person: Person, notice: Notice) -> Iterator[Text]:
     givers = [d.by for d in gate.delegations if d.to == person.name]
     late = [name for name in notice.waiting if name in gate.approvers]
     if givers:
-        yield Text(f"👥 {clip(', '.join(dict.fromkeys(givers)), 200)} handed this over to you.")
+        yield Text(say(texts.HANDED_OVER, names=clip(", ".join(dict.fromkeys(givers)), 200)))
     elif late:
-        yield Text(f"👥 You may answer in place of {clip(', '.join(late), 200)}.")
+        yield Text(say(texts.IN_PLACE_OF, names=clip(", ".join(late), 200)))
     else:
-        yield Text("👥 You stand in for an approver.")
+        yield Text(say(texts.STANDS_IN))
 
 
 def _short(person: Person, notice: Notice, detail: _Detail) -> Iterator[Text]:
     gate = notice.gate
-    yield Text("❓ ", clip(gate.question, min(detail.text_units, 300)))
+    yield Text("❓ ", clip(understood(gate.question), min(detail.text_units, 300)))
     yield questions.deadline(gate, person.zone)
     yield questions.sign_off(gate, detail.text_units)
     yield from _next(person, notice)
@@ -108,38 +111,42 @@ def _waiting(person: Person, notice: Notice, detail: _Detail) -> Iterator[Text]:
     yield questions.sign_off(gate, detail.text_units)
     yield from list(questions.approvals(gate, detail.text_units))[-detail.names :]
     if others:
-        yield Text(f"👥 Asked too, not answered yet: {clip(', '.join(others), 200)}")
+        yield Text(say(texts.ASKED_TOO, names=clip(", ".join(others), 200)))
     yield from _next(person, notice)
 
 
 def _next(person: Person, notice: Notice) -> Iterator[Text]:
     if notice.next_at is None:
-        yield Text("🔕 No further reminder.")
+        yield Text(say(texts.LAST_REMINDER))
     else:
-        yield Text(f"🔔 Next reminder: {progress.moment(notice.next_at, notice.gate, person.zone)}")
+        at = understood(progress.moment(notice.next_at, notice.gate, person.zone))
+        yield Text(say(texts.NEXT_REMINDER, at=at))
 
 
 def _evidence(person: Person, notice: Notice, detail: _Detail) -> Iterator[Text]:
     yield from questions.settings(notice.gate, detail.settings)
     risk = notice.gate.basis.risk if notice.gate.basis else {}
     if "outcome" in risk:
-        yield Text(clip(f"📊 Verdict: {risk['outcome']}, risk {risk.get('risk', 'unknown')}", 120))
-    yield Text("📎 ", clip(progress.freshness(notice.gate, person.zone), 300))
+        outcome, number = understood(str(risk["outcome"])), understood(str(risk.get("risk", "?")))
+        yield Text(clip(say(texts.NOTICE_VERDICT, outcome=outcome, risk=number), 120))
+    yield Text("📎 ", clip(understood(progress.freshness(notice.gate, person.zone)), 300))
 
 
 def _ways(notice: Notice) -> Iterator[Text]:
     if notice.gate.mfa:
-        yield Text("🔐 Your answer needs a code of your authenticator app; after the tap you are asked for it.")
+        yield Text(say(texts.NOTICE_MFA))
     if not notice.button:
         return
     if fits_buttons(notice.run_id, notice.button):
-        yield Text("To reject, give a reason: you are asked for it after the tap.")
+        yield Text(say(texts.REASON_TO_REJECT))
     else:
-        yield Text("Too long for buttons here: answer in the Temporal UI or on the command line.")
+        yield Text(say(texts.NO_BUTTONS))
 
 
 def _foot(notice: Notice, *, has_page: bool) -> Iterator[Text]:
     yield Text(Code(clip(notice.run_id, 100) or "?"))
     if notice.link and not has_page:
-        yield from link("Answer on the web page", notice.link, name="Web page", shown_units=_ADDRESS_UNITS)
-    yield from link("Open in the Temporal UI", notice.run_url, name="Temporal UI")
+        yield from link(
+            say(texts.WEB_BUTTON), notice.link, name=say(texts.WEB_PAGE), shown_units=_ADDRESS_UNITS
+        )
+    yield from link(say(texts.OPEN_UI), notice.run_url, name=say(texts.TEMPORAL_UI))

@@ -1,22 +1,28 @@
 """`ports.notices.PrivateChannel` on Telegram: the private chat of a person with the bot."""
 
+import hashlib
+import secrets
+from collections.abc import Callable
 from html import escape
+from typing import Final
 
 import structlog
-from aiogram import Bot
 from aiogram.utils.formatting import Bold, Text
 
-from holdfast.adapters.telegram.failures import LinkRefused, MessageVanished, Unchanged
+from holdfast.adapters.telegram.failures import LinkRefused, MessageVanished
 from holdfast.adapters.telegram.layout import Card
+from holdfast.adapters.telegram.methods import SentMessage
 from holdfast.adapters.telegram.notices import render_notice
-from holdfast.adapters.telegram.sending import Sender, Timeouts, changed_card, new_card
+from holdfast.adapters.telegram.pages import render_page
+from holdfast.adapters.telegram.sending import Label, Sending, changed_card, new_card
 from holdfast.adapters.telegram.wording import MESSAGE_LIMIT, clip, shorten, units
 from holdfast.domain.errors import InvalidInput
 from holdfast.domain.people import Person
-from holdfast.domain.view import MessageRef
-from holdfast.ports.notices import Notice
+from holdfast.domain.view import IncidentView, MessageRef
+from holdfast.i18n import speaking, translate, understood
+from holdfast.ports.notices import Notice, NoticeKind, Page
 
-_CLOSED = "No answer is needed here any more."
+_LINE_UNITS: Final = 300
 _log: structlog.stdlib.BoundLogger = structlog.get_logger(__name__)
 
 
@@ -24,14 +30,15 @@ class TelegramPrivate:
     """Writes to people in their private chats; implements `ports.notices.PrivateChannel`.
 
     Args:
-        bot: client of the Bot API; the caller closes its session.
-        timeouts: for every single request.
+        sending: how messages get there.
+        language: gives the language of a chat by its id, for people whose own is not set.
     """
 
     name = "telegram"
 
-    def __init__(self, bot: Bot, *, timeouts: Timeouts | None = None) -> None:
-        self._sender = Sender(bot, timeouts)
+    def __init__(self, sending: Sending, *, language: Callable[[str], str] = lambda _: "en") -> None:
+        self._sending = sending
+        self._language = language
 
     def reaches(self, person: Person) -> bool:
         """Whether the person's Telegram id is known."""
@@ -39,12 +46,27 @@ class TelegramPrivate:
 
     async def notify(self, person: Person, notice: Notice) -> MessageRef:
         """Write about an open gate; see `ports.notices.PrivateChannel.notify`."""
-        try:
-            return await self._send_card(person, render_notice(person, notice))
-        except LinkRefused:
-            # Telegram's words repeat the address, which is for this person only.
-            _log.warning("telegram_link_refused", run_id=notice.run_id, person=person.name)
-            return await self._send_card(person, render_notice(person, notice, link_button=False))
+        chat, key = _chat_of(person), notice.key or f"notice/{secrets.token_hex(8)}"
+        kind = "reminder" if notice.kind is NoticeKind.REMINDER else "notice"
+        with speaking(self._language_of(person)):
+            try:
+                card = render_notice(person, notice)
+                sent = await self._send(card, chat, Label(kind, key, line=_line(card, kind)))
+            except LinkRefused:
+                # Telegram's words repeat the address, which is for this person only.
+                _log.warning("telegram_link_refused", run_id=notice.run_id, person=person.name)
+                card = render_notice(person, notice, link_button=False)
+                label = Label(kind, f"{key}/without-link-button", line=_line(card, kind))
+                sent = await self._send(card, chat, label)
+        return sent.ref()
+
+    async def page(self, person: Person, page: Page) -> MessageRef:
+        """Call the person to an incident; see `ports.notices.PrivateChannel.page`."""
+        chat, about = _chat_of(person), page.view.incident or IncidentView()
+        label = Label("page", page.key or f"page/{secrets.token_hex(8)}", tier=about.tier, value=about.value)
+        with speaking(self._language_of(person)):
+            sent = await self._send(render_page(person, page), chat, label)
+        return sent.ref()
 
     async def say(self, person: Person, text: str, *, paste: str = "") -> None:
         """Write plain text; see `ports.notices.PrivateChannel.say`.
@@ -59,27 +81,42 @@ class TelegramPrivate:
         # aiogram's own mark for code names the language in an attribute that Telegram does not know.
         block = f'\n<pre><code class="language-json">{_escaped(paste)}</code></pre>' if paste else ""
         plain = f"{words}\n{paste}" if paste else words
-        await self._send_card(person, Card(html=_escaped(words) + block, plain=plain))
+        named = hashlib.sha256(f"{person.name}\n{plain}\n{secrets.token_hex(16)}".encode()).hexdigest()
+        card = Card(html=_escaped(words) + block, plain=plain)
+        await self._send(card, _chat_of(person), Label("answer", f"say/{named}"))
 
     async def retire(self, message: MessageRef, text: str) -> None:
-        """Say in an earlier notice what became of the gate; see `ports.notices.PrivateChannel.retire`."""
-        shown = Text(Bold(_CLOSED), "\n", clip(text, MESSAGE_LIMIT - 100))
+        """Say in an earlier notice or page what became of it; see `ports.notices.PrivateChannel.retire`."""
+        if not message.message_id:
+            return  # it was a line of a digest
+        with speaking(self._language(message.chat)):
+            closed = translate("No answer is needed here any more.")
+            shown = Text(Bold(closed), "\n", clip(understood(text), MESSAGE_LIMIT - 100))
         plain, _ = shown.render()
-        card = Card(html=shown.as_html(), plain=plain)
+        place = f"edit/{message.chat}/{message.message_id}"
+        key = f"{place}/retired/{hashlib.sha256(plain.encode()).hexdigest()[:12]}"
+        method = changed_card(Card(html=shown.as_html(), plain=plain), message.chat, message.message_id)
         try:
-            await self._sender.send(changed_card(card, message.chat, message.message_id), plain=plain)
-        except (Unchanged, MessageVanished) as done:
-            _log.info("telegram_notice_retired_already", reason=str(done), message_id=message.message_id)
+            await self._sending.send(method, Label("card", key, replaces=place), plain=plain)
+        except MessageVanished as gone:
+            _log.info("telegram_notice_retired_already", reason=str(gone), message_id=message.message_id)
 
-    async def _send_card(self, person: Person, card: Card) -> MessageRef:
-        sent = await self._sender.send(new_card(card, _chat_of(person)), plain=card.plain)
-        return MessageRef(chat=_chat_of(person), message_id=str(sent.message_id))
+    async def _send(self, card: Card, chat: str, label: Label) -> SentMessage:
+        return await self._sending.send(new_card(card, chat), label, plain=card.plain)
+
+    def _language_of(self, person: Person) -> str:
+        return person.language or self._language(_chat_of(person))
 
 
 def _chat_of(person: Person) -> str:
     if person.telegram_id is None:
         raise InvalidInput(f"{person.name} has no telegram_id in people.yaml")
     return str(person.telegram_id)
+
+
+def _line(card: Card, kind: str) -> str:
+    """Return what becomes of a reminder in a digest: its first two lines, which say what and about what."""
+    return clip(" ".join(card.plain.splitlines()[:2]), _LINE_UNITS) if kind == "reminder" else ""
 
 
 def _escaped(text: str) -> str:

@@ -5,11 +5,13 @@ from datetime import UTC, tzinfo
 
 from aiogram.utils.formatting import Bold, Text
 
+from holdfast.adapters.telegram import card_texts as texts
 from holdfast.adapters.telegram.buttons import label_of
 from holdfast.adapters.telegram.layout import marked
-from holdfast.adapters.telegram.wording import clip
+from holdfast.adapters.telegram.wording import clip, say
 from holdfast.domain import progress
 from holdfast.domain.gates import Gate, who_said
+from holdfast.i18n import understood
 
 _SHORTEST = 100
 
@@ -18,47 +20,48 @@ def question(gate: Gate, limit: int) -> list[Text]:
     """Return what is asked and what follows from each answer; `limit` is in units a text."""
     return [
         *asked_again(gate, limit),
-        Text("❓ ", marked(Bold, clip(gate.question, limit))),
-        Text("👍 ", Bold(label_of(gate.approve_label)), " → ", clip(gate.if_approved, limit)),
-        Text("👎 ", Bold(label_of(gate.reject_label)), " → ", clip(gate.if_rejected, limit)),
-        Text("💤 ", Bold("Nobody answers"), " → ", clip(gate.if_nothing, limit)),
+        Text("❓ ", marked(Bold, clip(understood(gate.question), limit))),
+        Text("👍 ", Bold(label_of(gate.approve_label)), " → ", clip(understood(gate.if_approved), limit)),
+        Text("👎 ", Bold(label_of(gate.reject_label)), " → ", clip(understood(gate.if_rejected), limit)),
+        Text("💤 ", Bold(say(texts.NOBODY_ANSWERS)), " → ", clip(understood(gate.if_nothing), limit)),
     ]
 
 
 def asked_again(gate: Gate, limit: int) -> list[Text]:
     """Return why the same is asked another time, if it is."""
-    return [Text("🔁 Asked again because: ", clip(gate.again_because, limit))] if gate.again_because else []
+    why = gate.again_because
+    return [Text(say(texts.ASKED_AGAIN), clip(understood(why), limit))] if why else []
 
 
 def deadline(gate: Gate, zone: tzinfo = UTC) -> Text:
     """Return until when, and what the deadline means."""
-    return Text("⌛ " if gate.overdue else "📅 ", progress.deadline(gate, zone))
+    return Text("⌛ " if gate.overdue else "📅 ", understood(progress.deadline(gate, zone)))
 
 
 def sign_off(gate: Gate, limit: int) -> Text:
     """Return who has approved, who is waited for, and how many are missing."""
-    counted = f" ({progress.missing(gate)})" if gate.needed > 1 else ""
-    return Text(clip(progress.sign_off(gate), max(limit // 2, _SHORTEST)), counted)
+    counted = f" ({understood(progress.missing(gate))})" if gate.needed > 1 else ""
+    return Text(clip(understood(progress.sign_off(gate)), max(limit // 2, _SHORTEST)), counted)
 
 
 def approvals(gate: Gate, limit: int) -> Iterator[Text]:
     """Yield how each approval was given."""
     for decision in gate.approvals:
-        yield Text("✍️ ", clip(who_said(decision), max(limit // 4, _SHORTEST)))
+        yield Text("✍️ ", clip(understood(who_said(decision)), max(limit // 4, _SHORTEST)))
 
 
 def stand_ins(gate: Gate, zone: tzinfo = UTC) -> Iterator[Text]:
     """Yield who may answer besides."""
     for line in progress.stand_ins(gate, zone):
-        yield Text("👥 ", clip(line, 200))
+        yield Text("👥 ", clip(understood(line), 200))
 
 
 def settings(gate: Gate, rows: int) -> list[Text]:
     """Return what would be set, at most so many lines."""
     lines = progress.settings(gate)
-    shown = [Text("🔧 ", clip(line, 120)) for line in lines[:rows]]
+    shown = [Text("🔧 ", clip(understood(line), 120)) for line in lines[:rows]]
     hidden = len(lines) - len(shown)
-    return [*shown, Text(f"🔧 … and {hidden} more settings")] if shown and hidden else shown
+    return [*shown, Text(say(texts.MORE_SETTINGS, count=hidden))] if shown and hidden else shown
 
 
 def against(gate: Gate) -> bool:

@@ -1,6 +1,25 @@
 """Fitting texts into what Telegram takes: its lengths count UTF-16 units, so most emoji count twice."""
 
+from datetime import UTC, datetime, tzinfo
+
+from holdfast.i18n import translate
+
 MESSAGE_LIMIT = 4096
+
+
+def say(template: str, **values: object) -> str:
+    """Put the values into a text in the reader's language."""
+    return translate(template).format(**values)
+
+
+def zone_name(zone: tzinfo) -> str:
+    """Return what people call a time zone, e.g. `UTC`, `Europe/Berlin`."""
+    return "UTC" if zone is UTC else str(zone)
+
+
+def clock(at: datetime, zone: tzinfo) -> str:
+    """Write the time of day on somebody's clock, to the second."""
+    return f"{at.astimezone(zone):%H:%M:%S}"
 
 
 def units(text: str) -> int:

@@ -26,7 +26,7 @@ the people file (JSON or YAML):
       title: On-call
       members: [1001, 1002]
       admins: [1001]
-      topics: [{id: 7, name: Incidents}]                    # supergroups only
+      topics: [{id: 7, name: Incidents}]                    # supergroups only; `forum: true` for none yet
   bots:                                                     # optional: names for the tokens' bots
     - {id: 4242, first_name: Holdfast, username: holdfast_bot, privacy: true}
 
@@ -68,6 +68,7 @@ def _settings(options: argparse.Namespace) -> Settings:
             private_burst=options.private_burst,
             private_interval_seconds=options.private_interval_seconds,
             group_per_minute=options.group_per_minute,
+            paid_broadcast=options.paid_broadcast,
         ),
         callback_seconds=options.callback_seconds,
     )
@@ -115,6 +116,7 @@ def _add_limits(parser: argparse.ArgumentParser) -> None:
         ("--group-per-minute", standard.group_per_minute, "messages to a group in any minute"),
     ):
         limits.add_argument(flag, type=_whole(1), default=default, metavar="N", help=f"{meaning} (%(default)s)")
+    limits.add_argument("--paid-broadcast", action="store_true", help="let bots pay for more than 30 a second")
     for flag, seconds, meaning in (
         ("--private-interval-seconds", standard.private_interval_seconds, "then one each S seconds"),
         ("--callback-seconds", 15.0, "how long a pressed button can be answered"),

@@ -35,6 +35,18 @@ CREATE TABLE IF NOT EXISTS contacts (
 CREATE TABLE IF NOT EXISTS commands (
     bot_id INTEGER, scope TEXT, language TEXT, body TEXT NOT NULL, PRIMARY KEY (bot_id, scope, language)
 );
+CREATE TABLE IF NOT EXISTS topics (
+    chat_id INTEGER, thread_id INTEGER, name TEXT NOT NULL, icon_color INTEGER NOT NULL,
+    creator_id INTEGER NOT NULL, closed INTEGER NOT NULL DEFAULT 0, deleted INTEGER NOT NULL DEFAULT 0,
+    PRIMARY KEY (chat_id, thread_id)
+);
+CREATE TABLE IF NOT EXISTS upgrades (
+    old_id INTEGER PRIMARY KEY, new_id INTEGER NOT NULL
+);
+CREATE TABLE IF NOT EXISTS reactions (
+    bot_id INTEGER, chat_id INTEGER, message_id INTEGER, author_id INTEGER, emoji TEXT NOT NULL,
+    PRIMARY KEY (bot_id, chat_id, message_id, author_id)
+);
 CREATE TABLE IF NOT EXISTS files (
     file_id TEXT PRIMARY KEY, name TEXT NOT NULL, mime_type TEXT NOT NULL, content BLOB NOT NULL
 );

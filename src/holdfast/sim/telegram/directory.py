@@ -7,8 +7,7 @@ from holdfast.sim.telegram.database import Database
 from holdfast.sim.telegram.errors import ApiError, bad_request, forbidden
 from holdfast.sim.telegram.people import BotProfile, Group, People, Person
 from holdfast.sim.telegram.shapes import Json, Room
-
-_GENERAL_TOPIC = 1
+from holdfast.sim.telegram.topics import GENERAL_TOPIC, Topics
 
 
 @dataclass(frozen=True)
@@ -45,6 +44,9 @@ class Directory:
         self.groups = {group.id: group for group in people.chats}
         self._names = {name: item for item in self._everyone() for name in _names(item)}
         self._database = database
+        self.topics = Topics(database)
+        for row in database.rows("SELECT old_id, new_id FROM upgrades"):
+            self._upgrade(row["old_id"], row["new_id"])
 
     def bot_with(self, token: str) -> Bot | None:
         """The bot of a token."""
@@ -114,9 +116,41 @@ class Directory:
         Raises:
             ApiError: 400 when it does not.
         """
-        topics = () if room.is_private else self.groups[room.chat_id].topics
-        if thread_id == _GENERAL_TOPIC or thread_id not in {topic.id for topic in topics}:
+        group = None if room.is_private else self.groups[room.chat_id]
+        if thread_id == GENERAL_TOPIC or group is None or self.topics.find(group, thread_id) is None:
             raise bad_request("message thread not found")
+
+    def check_topic_open(self, room: Room, thread_id: int, user_id: int) -> None:
+        """Make sure that somebody may write to a topic that exists.
+
+        Raises:
+            ApiError: 400 when it is closed, which only those who manage topics may ignore.
+        """
+        group = self.groups[room.chat_id]
+        topic = self.topics.find(group, thread_id)
+        if topic and topic.is_closed and not self.manages_topics(group, user_id):
+            raise bad_request("TOPIC_CLOSED")
+
+    def manages_topics(self, group: Group, user_id: int) -> bool:
+        """Whether somebody has the right `can_manage_topics`."""
+        status = self.status(group, user_id)
+        is_manager = group.topic_managers is None or user_id in group.topic_managers
+        return status == "creator" or (status == "administrator" and is_manager)
+
+    def upgrade(self, group: Group) -> Group:
+        """Make a group a supergroup with an id of its own; the old id only leads there from then on."""
+        new_id = -1_000_000_000_000 + group.id
+        while new_id in self.groups:
+            new_id -= 1
+        self._database.execute("INSERT INTO upgrades VALUES (?, ?)", group.id, new_id)
+        return self._upgrade(group.id, new_id)
+
+    def _upgrade(self, old_id: int, new_id: int) -> Group:
+        old = self.groups[old_id]
+        new = old.model_copy(update={"id": new_id, "type": "supergroup"})
+        self.groups |= {new_id: new, old_id: old.model_copy(update={"migrated_to": new_id, "username": None})}
+        self._names = {name: item for item in self._everyone() for name in _names(item)}
+        return new
 
     def bots_in(self, room: Room) -> list[Bot]:
         """The bots that take part in a conversation."""

@@ -6,16 +6,18 @@ id will do).
 
 - `GET /human/state?user=` the people; with a user, also the user's chats, topics, command menus, last messages.
 - `GET /human/messages?chat=&user=&thread=&limit=` the newest messages, oldest first, as the Bot API shows them,
-  with `edited` and `silent` added. `user` may be left out for groups. Topic 1 is General.
+  with `edited`, `silent` and `reactions` added. `user` may be left out for groups. Topic 1 is General.
 - `POST /human/send {user, chat, text, thread?, reply_to?}` write; answers with the message.
 - `POST /human/press {user, chat, message_id, button, wait_seconds?}` press an inline button, named by its
   callback data or text; answers `{"answered": true, "text", "show_alert", "url"}`, or `{"answered": false,
   "reason"}` after `wait_seconds` (15 unless told, 60 at most). 409 when the message or button is gone.
 - `POST /human/block {user, bot?, blocked}` block or unblock a bot.
+- `POST /human/upgrade {chat}` make a group a supergroup, with another id; answers `{"chat", "migrated_to"}`.
 - `POST /human/raw_update?bot=` queue any JSON object as an update, as it is but for its `update_id`, whatever
   the bot subscribed to; newer servers send what older clients cannot parse.
 - `GET` and `POST /human/faults {drop_after_store?, bad_gateway?, method?}` the network weather to come.
-- `GET /human/log` calls by method and status since the start, 429s, messages with equal content sent twice.
+- `GET /human/log` calls by method and status since the start, 429s by chat, messages with equal content sent
+  twice, also counted by chat.
 - `GET /human/events?user=` server-sent events: `message`, `edited`, `deleted`, `action`, `contact`.
 - `GET /human/file/<file_id>` a photo or document.
 """
@@ -58,6 +60,7 @@ class HumanApi:
             web.post("/human/send", _answering(self._send)),
             web.post("/human/press", _answering(self._press)),
             web.post("/human/block", _answering(self._block)),
+            web.post("/human/upgrade", _answering(self._upgrade)),
             web.post("/human/raw_update", _answering(self._raw_update)),
             web.get("/human/faults", _answering(self._faults)),
             web.post("/human/faults", _answering(self._faults)),
@@ -121,6 +124,9 @@ class HumanApi:
         person, bot = self._humans.person(_text(body, "user")), self._humans.bot(str(body.get("bot", "")))
         self._humans.block(person, bot, blocked=blocked)
         return {"user": person.id, "bot": bot.id, "blocked": blocked}
+
+    async def _upgrade(self, request: web.Request) -> Json:
+        return self._humans.upgrade(_text(await _body(request), "chat"))
 
     async def _raw_update(self, request: web.Request) -> Json:
         bot, body = self._humans.bot(request.query.get("bot", "")), await _body(request)
@@ -215,7 +221,8 @@ def _number(name: str, value: object) -> int:
 
 
 def _as_json(message: MessageView) -> Json:
-    return {**message.body, "edited": message.is_edited, "silent": message.is_silent}
+    added = {"edited": message.is_edited, "silent": message.is_silent, "reactions": list(message.reactions)}
+    return {**message.body, **added}
 
 
 def _server_sent(event: Json) -> bytes:

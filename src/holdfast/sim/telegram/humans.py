@@ -8,12 +8,11 @@ from holdfast.sim.telegram.entities import format_text
 from holdfast.sim.telegram.entities.spans import covered
 from holdfast.sim.telegram.errors import ApiError, HumanError
 from holdfast.sim.telegram.messages import StoredMessage
-from holdfast.sim.telegram.methods.sending import MAX_TEXT, without_reply
+from holdfast.sim.telegram.methods.sending import MAX_TEXT, topic_place, without_reply
 from holdfast.sim.telegram.people import Person
 from holdfast.sim.telegram.shapes import Json, Room
 from holdfast.sim.telegram.telegram import Telegram
-
-_GENERAL_TOPIC = 1
+from holdfast.sim.telegram.topics import GENERAL_TOPIC
 
 
 class Humans:
@@ -71,7 +70,7 @@ class Humans:
         text, entities = format_text(text)
         if not 0 < len(text) <= MAX_TEXT:
             raise HumanError(400, f"text: must have 1 to {MAX_TEXT} characters, has {len(text)}")
-        place, replied = self._place(room, thread_id, reply_to)
+        place, replied = self._place(person.id, room, thread_id, reply_to)
         content = {"text": text, **({"entities": entities} if entities else {})}
         with self._telegram.database.transaction():
             self._open_contact(person, room)
@@ -126,6 +125,35 @@ class Humans:
             self._telegram.updates.queue(bot.id, "my_chat_member", change)
         self._telegram.hub.publish("contact", room)
 
+    def upgrade(self, name: str) -> Json:
+        """Make a group a supergroup, as its owner does by some settings; the old and the new id.
+
+        Raises:
+            HumanError: 404 when there is no such group, 409 when it is a supergroup already.
+        """
+        group = self._directory.find_group(name)
+        if group is None:
+            raise HumanError(404, f"chat {name!r}: no such group")
+        if group.type == "supergroup" or group.migrated_to is not None:
+            raise HumanError(409, f"chat {name}: is a supergroup already")
+        person = self._directory.people[group.owner or group.members[0]]
+        with self._telegram.database.transaction():
+            # The last message of the old group is sent while bots can still be found in it.
+            old_head = self._head(person, Room(0, group.id))
+            new = self._directory.upgrade(group)
+            self._announce(Room(0, group.id), {**old_head, "migrate_to_chat_id": new.id}, person)
+            new_head = self._head(person, Room(0, new.id))
+            self._announce(Room(0, new.id), {**new_head, "migrate_from_chat_id": group.id}, person)
+        for chat_id in (group.id, new.id):
+            self._telegram.hub.publish("message", Room(0, chat_id), message_id=0)
+        return {"chat": group.id, "migrated_to": new.id}
+
+    def _announce(self, room: Room, body: Json, person: Person) -> None:
+        """Store a service message, which every bot hears."""
+        message = self._telegram.messages.add(room, body, author_id=person.id)
+        for bot in self._directory.bots_in(room):
+            self._telegram.updates.queue(bot.id, "message", message)
+
     def _open_contact(self, person: Person, room: Room) -> None:
         # Writing to a bot opens the chat, and writing to a blocked one unblocks it.
         if room.is_private:
@@ -138,17 +166,23 @@ class Humans:
             "date": self._telegram.now(),
         }
 
-    def _place(self, room: Room, thread_id: int, reply_to: int) -> tuple[Json, StoredMessage | None]:
+    def _place(
+        self, person_id: int, room: Room, thread_id: int, reply_to: int
+    ) -> tuple[Json, StoredMessage | None]:
         replied = self._telegram.messages.find(room, reply_to) if reply_to else None
         if reply_to and replied is None:
             raise HumanError(400, f"reply_to: message {reply_to} does not exist")
         place: Json = {"reply_to_message": without_reply(replied)} if replied else {}
-        if thread_id > _GENERAL_TOPIC:
+        if thread_id > GENERAL_TOPIC:
             try:
                 self._directory.check_topic(room, thread_id)
             except ApiError as error:
                 raise HumanError(400, f"thread: topic {thread_id} does not exist") from error
-            place |= {"message_thread_id": thread_id, "is_topic_message": True}
+            try:
+                self._directory.check_topic_open(room, thread_id, person_id)
+            except ApiError as error:
+                raise HumanError(403, f"thread: topic {thread_id} is closed") from error
+            place = {**topic_place(self._telegram.messages, room, thread_id), **place}
         return place, replied
 
     def _hears(self, bot: Bot, room: Room, message: Json, replied: StoredMessage | None) -> bool:

@@ -66,12 +66,17 @@ class Gcra:
 
 @dataclass(frozen=True, kw_only=True)
 class LimitSettings:
-    """How much one bot may send; edits count like messages."""
+    """How much one bot may send; edits count like messages.
+
+    Attributes:
+        paid_broadcast: whether bots may pay for more than 30 messages a second.
+    """
 
     overall_per_second: int = 30
     private_burst: int = 3
     private_interval_seconds: float = 1.0
     group_per_minute: int = 20
+    paid_broadcast: bool = False
 
 
 class Budget:

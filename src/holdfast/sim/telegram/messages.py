@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from holdfast.sim.telegram.database import Database
 from holdfast.sim.telegram.shapes import Json, Room
+from holdfast.sim.telegram.topics import GENERAL_TOPIC
 
 
 @dataclass(frozen=True)
@@ -40,15 +41,24 @@ class Messages:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    def add(self, room: Room, body: Json, *, author_id: int, silent: bool = False) -> Json:
-        """Store a message under the next number of its conversation; the body with `message_id`."""
+    def add(
+        self, room: Room, body: Json, *, author_id: int, silent: bool = False, opens_topic: bool = False
+    ) -> Json:
+        """Store a message under the next number of its conversation; the body with `message_id`.
+
+        The first message of a topic gives the topic its id.
+        """
+        # Number 1 of a forum is General, so that no other topic begins with it.
+        first = GENERAL_TOPIC + 1 if opens_topic else 1
         row = self._database.row(
-            "INSERT INTO rooms VALUES (?, ?, 1) "
+            "INSERT INTO rooms VALUES (?, ?, ?) "
             "ON CONFLICT DO UPDATE SET last_message_id = last_message_id + 1 RETURNING last_message_id",
-            *room,
+            *(*room, first),
         )
-        complete = {"message_id": row["last_message_id"] if row else 1, **body}
-        thread_id = int(body.get("message_thread_id", 0))
+        message_id = row["last_message_id"] if row else first
+        topic = {"message_thread_id": message_id, "is_topic_message": True} if opens_topic else {}
+        complete = {"message_id": message_id, **body, **topic}
+        thread_id = int(complete.get("message_thread_id", 0))
         self._database.execute(
             "INSERT INTO messages (bot_id, chat_id, message_id, author_id, thread_id, body, sent_as, silent) "
             "VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
@@ -94,6 +104,37 @@ class Messages:
             *(*room, thread_id, limit),
         )
         return [_stored(row) for row in reversed(rows)]
+
+    def remove_topic(self, room: Room, thread_id: int) -> None:
+        """Delete everything that was written in a topic."""
+        self._database.execute(
+            "DELETE FROM messages WHERE bot_id = ? AND chat_id = ? AND thread_id = ?", *room, thread_id
+        )
+
+    def react(self, message: StoredMessage, author_id: int, emoji: str) -> bool:
+        """Put an author's reaction in the place of the earlier one, "" for none; whether anything changed."""
+        key = (*message.room, message.message_id, author_id)
+        if emoji:
+            self._database.execute("INSERT OR REPLACE INTO reactions VALUES (?, ?, ?, ?, ?)", *key, emoji)
+            return True
+        return bool(
+            self._database.execute(
+                "DELETE FROM reactions WHERE bot_id = ? AND chat_id = ? AND message_id = ? AND author_id = ?",
+                *key,
+            )
+        )
+
+    def reactions(self, room: Room, message_ids: Sequence[int]) -> dict[int, list[str]]:
+        """The reactions to messages, by the message's number."""
+        rows = self._database.rows(
+            "SELECT message_id, emoji FROM reactions WHERE bot_id = ? AND chat_id = ? "
+            "AND message_id IN (SELECT value FROM json_each(?)) ORDER BY rowid",
+            *(*room, json.dumps(message_ids)),
+        )
+        found: dict[int, list[str]] = {}
+        for row in rows:
+            found.setdefault(row["message_id"], []).append(row["emoji"])
+        return found
 
     def count_by(self, author_ids: Sequence[int]) -> int:
         """How many messages that still exist these authors sent."""

@@ -1,5 +1,6 @@
 """The people file: who exists, who is in which group."""
 
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
@@ -34,7 +35,14 @@ class Topic(_Strict):
 
 
 class Group(_Strict):
-    """A group or supergroup. `bots` left out means that every bot is a member."""
+    """A group or supergroup.
+
+    Attributes:
+        bots: its members among the bots; left out: every bot.
+        admins: people and bots.
+        forum: whether topics can be opened; a group that begins with topics is one anyway.
+        topic_managers: the admins with the right `can_manage_topics`; left out: all.
+    """
 
     id: Annotated[int, Field(lt=0)]
     type: Literal["group", "supergroup"]
@@ -44,17 +52,19 @@ class Group(_Strict):
     owner: UserId | None = None
     admins: list[UserId] = []
     bots: list[UserId] | None = None
+    forum: bool = False
     topics: list[Topic] = []
+    topic_managers: list[UserId] | None = None
     migrated_to: Annotated[int, Field(lt=0)] | None = None
 
     @property
     def is_forum(self) -> bool:
         """Whether messages can go to topics."""
-        return bool(self.topics)
+        return self.forum or bool(self.topics)
 
     @model_validator(mode="after")
     def _check(self) -> Self:
-        if self.topics and self.type != "supergroup":
+        if self.is_forum and self.type != "supergroup":
             raise ValueError("topics: only a supergroup can have topics; make it `type: supergroup`")
         return self
 
@@ -82,7 +92,7 @@ class People(_Strict):
             *(chat.id for chat in self.chats),
             *(bot.id for bot in self.bots),
         ]
-        doubled = {number for number in everyone if everyone.count(number) > 1}
+        doubled = {number for number, count in Counter(everyone).items() if count > 1}
         if doubled:
             raise ValueError(f"id: used more than once: {_listed(doubled)}")
         known = {person.id for person in self.users}

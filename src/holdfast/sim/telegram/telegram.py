@@ -58,6 +58,7 @@ class Telegram:
         """
         retry_after_seconds = self._budgets[bot.id].admit(room.chat_id)
         if retry_after_seconds:
+            self.telemetry.count_refused(room.chat_id)
             raise too_many_requests(retry_after_seconds)
 
     async def close(self) -> None:

@@ -16,6 +16,7 @@ class Telemetry:
         self._registry = CollectorRegistry()
         ProcessCollector(registry=self._registry)
         self._calls: Counter[tuple[str, int]] = Counter()
+        self._refused: Counter[int] = Counter()
         self._metric = MetricCounter(
             "telegram_calls",
             "Bot API calls by method and HTTP status.",
@@ -46,6 +47,14 @@ class Telemetry:
     def rejected(self) -> int:
         """How many calls met a limit."""
         return sum(count for (_, code), count in self._calls.items() if code == 429)  # noqa: PLR2004 - the HTTP status
+
+    def count_refused(self, chat_id: int) -> None:
+        """Count one message to a chat that met a limit."""
+        self._refused[chat_id] += 1
+
+    def refused_by_chat(self) -> Json:
+        """How many messages met a limit, by chat."""
+        return {str(chat_id): count for chat_id, count in sorted(self._refused.items())}
 
     def exposition(self) -> bytes:
         """All metrics in Prometheus' text format."""

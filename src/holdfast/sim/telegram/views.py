@@ -1,5 +1,6 @@
 """What people see: their chats, and the messages in them."""
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -8,12 +9,22 @@ from markupsafe import Markup
 
 from holdfast.sim.telegram.directory import Bot
 from holdfast.sim.telegram.entities.markup import to_html
-from holdfast.sim.telegram.messages import StoredMessage
-from holdfast.sim.telegram.people import Group, Person, Topic
+from holdfast.sim.telegram.messages import Repetition, StoredMessage
+from holdfast.sim.telegram.people import Group, Person
 from holdfast.sim.telegram.shapes import Json, Room
 from holdfast.sim.telegram.telegram import Telegram
+from holdfast.sim.telegram.topics import GENERAL, ForumTopic
 
 _PREVIEW = 90
+_NAMED = ("forum_topic_created", "forum_topic_edited")
+_SERVICE = {
+    "forum_topic_created": "created the topic “{name}”",
+    "forum_topic_edited": "renamed the topic to “{name}”",
+    "forum_topic_closed": "closed the topic",
+    "forum_topic_reopened": "reopened the topic",
+    "migrate_to_chat_id": "upgraded this group to a supergroup",
+    "migrate_from_chat_id": "made this supergroup of a group",
+}
 
 
 @dataclass(frozen=True)
@@ -30,6 +41,8 @@ class MessageView:
     time: str
     topic: str
     keyboard: Sequence[Sequence[Json]]
+    service: str = ""
+    reactions: Sequence[str] = ()
 
 
 @dataclass(frozen=True)
@@ -42,7 +55,7 @@ class ChatView:
     kind: str
     commands: Sequence[Json]
     last: MessageView | None
-    topics: Sequence[Topic] = ()
+    topics: Sequence[ForumTopic] = ()
     is_started: bool = True
     is_blocked: bool = False
 
@@ -52,7 +65,8 @@ class ChatView:
         if self.last is None:
             return ""
         body = self.last.body
-        words = body.get("text") or body.get("caption") or ("Photo" if "photo" in body else "Document")
+        content = body.get("text") or body.get("caption") or self.last.service
+        words = content or ("Photo" if "photo" in body else "Document")
         author = "You: " if self.last.is_mine else "" if self.room.is_private else f"{self.last.author}: "
         return f"{author}{' '.join(words.split())}"[:_PREVIEW]
 
@@ -62,7 +76,9 @@ class ChatView:
             "chat": self.chat,
             "title": self.title,
             "type": self.kind,
-            "topics": [topic.model_dump() for topic in self.topics],
+            "topics": [
+                {"id": topic.id, "name": topic.name, "closed": topic.is_closed} for topic in self.topics
+            ],
             "started": self.is_started,
             "blocked": self.is_blocked,
             "commands": list(self.commands),
@@ -98,7 +114,7 @@ class Views:
                 bot.id, room, title, "private", commands, last, is_started=started, is_blocked=blocked
             )
         group = self._directory.groups[room.chat_id]
-        topics = [Topic.model_construct(id=1, name="General"), *group.topics] if group.topics else ()
+        topics = [GENERAL, *self._directory.topics.of(group)] if group.is_forum else ()
         return ChatView(group.id, room, group.title, group.type, commands, last, topics=topics)
 
     def messages(
@@ -107,7 +123,17 @@ class Views:
         """The newest messages of a conversation, oldest first; topic 1 is General."""
         stored_thread = 0 if thread_id == 1 else thread_id
         found = self._telegram.messages.latest(room, thread_id=stored_thread, limit=limit)
-        return [self._message(person, message) for message in found]
+        names = self._topic_names(room)
+        reactions = self._telegram.messages.reactions(room, [message.message_id for message in found])
+        return [
+            self._message(
+                person,
+                message,
+                topic=names.get(message.body.get("message_thread_id", 0), ""),
+                reactions=reactions.get(message.message_id, ()),
+            )
+            for message in found
+        ]
 
     def log(self) -> Json:
         """What bots did so far: calls by method and status, what met limits, what was sent twice."""
@@ -116,11 +142,13 @@ class Views:
         return {
             "calls": self._telegram.telemetry.calls(),
             "rejected_429": self._telegram.telemetry.rejected(),
+            "rejected_429_by_chat": self._telegram.telemetry.refused_by_chat(),
             "bot_messages": self._telegram.messages.count_by(bots),
             "duplicates": [
                 {"chat": item.chat_id, "text": item.text, "message_ids": list(item.message_ids)}
                 for item in repeated
             ],
+            "duplicates_by_chat": _copies_by_chat(repeated),
             "pending_updates": {str(bot): self._telegram.updates.count(bot) for bot in bots},
         }
 
@@ -149,7 +177,9 @@ class Views:
             language=person.language_code or "",
         )
 
-    def _message(self, person: Person | None, message: StoredMessage) -> MessageView:
+    def _message(
+        self, person: Person | None, message: StoredMessage, *, topic: str, reactions: Sequence[str]
+    ) -> MessageView:
         body = message.body
         text: str = body.get("text") or body.get("caption") or ""
         entities: Sequence[Json] = body.get("entities") or body.get("caption_entities") or ()
@@ -162,12 +192,26 @@ class Views:
             is_silent=message.is_silent,
             html=to_html(text, entities),
             time=datetime.fromtimestamp(body["date"], UTC).astimezone().strftime("%H:%M"),
-            topic=self._topic_name(message),
+            topic=topic,
             keyboard=body.get("reply_markup", {}).get("inline_keyboard", ()),
+            service=_service(body),
+            reactions=reactions,
         )
 
-    def _topic_name(self, message: StoredMessage) -> str:
-        group = self._directory.groups.get(message.room.chat_id)
-        topics = group.topics if group else ()
-        thread_id = message.body.get("message_thread_id")
-        return next((topic.name for topic in topics if topic.id == thread_id), "")
+    def _topic_names(self, room: Room) -> dict[int, str]:
+        group = self._directory.groups.get(room.chat_id)
+        return {topic.id: topic.name for topic in self._directory.topics.of(group)} if group else {}
+
+
+def _copies_by_chat(repeated: Sequence[Repetition]) -> Json:
+    """How many messages of each chat had been there before."""
+    copies: Counter[int] = Counter()
+    for item in repeated:
+        copies[item.chat_id] += len(item.message_ids) - 1
+    return {str(chat_id): count for chat_id, count in sorted(copies.items())}
+
+
+def _service(body: Json) -> str:
+    """What a service message says, in the words of the application; "" for any other message."""
+    name = next((body[kind].get("name", "") for kind in _NAMED if kind in body), "")
+    return next((words.format(name=name) for kind, words in _SERVICE.items() if kind in body), "")

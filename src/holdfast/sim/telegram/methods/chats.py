@@ -11,7 +11,7 @@ _ACTIONS = {
 _GIFTS = ("unlimited_gifts", "limited_gifts", "unique_gifts", "premium_subscription", "gifts_from_channels")
 _GRANTED = (
     *("can_manage_chat", "can_delete_messages", "can_manage_video_chats", "can_restrict_members"),
-    *("can_change_info", "can_invite_users", "can_pin_messages", "can_manage_topics"),
+    *("can_change_info", "can_invite_users", "can_pin_messages"),
 )
 _WITHHELD = (
     *("can_be_edited", "is_anonymous", "can_promote_members", "can_post_stories", "can_edit_stories"),
@@ -59,8 +59,9 @@ async def get_chat_member(call: Call) -> Json:
     if room.is_private:
         return {"status": "member", "user": user}
     directory.check_reachable(call.bot, room)
-    status = directory.status(directory.groups[room.chat_id], user_id)
-    return {"status": status, "user": user, **_rights(status)}
+    group = directory.groups[room.chat_id]
+    status = directory.status(group, user_id)
+    return {"status": status, "user": user, **_rights(status, topics=directory.manages_topics(group, user_id))}
 
 
 async def send_chat_action(call: Call) -> bool:
@@ -75,9 +76,9 @@ async def send_chat_action(call: Call) -> bool:
     return True
 
 
-def _rights(status: str) -> Json:
+def _rights(status: str, *, topics: bool) -> Json:
     if status == "creator":
         return {"is_anonymous": False}
     if status == "administrator":
-        return dict.fromkeys(_GRANTED, True) | dict.fromkeys(_WITHHELD, False)
+        return dict.fromkeys(_GRANTED, True) | dict.fromkeys(_WITHHELD, False) | {"can_manage_topics": topics}
     return {}

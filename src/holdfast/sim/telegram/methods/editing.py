@@ -1,10 +1,10 @@
-"""editMessageText, editMessageReplyMarkup, deleteMessage."""
+"""editMessageText, editMessageCaption, editMessageReplyMarkup, deleteMessage."""
 
 from holdfast.sim.telegram.errors import bad_request
 from holdfast.sim.telegram.keyboards import parse_reply_markup
 from holdfast.sim.telegram.messages import StoredMessage
 from holdfast.sim.telegram.methods.call import Call
-from holdfast.sim.telegram.methods.sending import MAX_TEXT
+from holdfast.sim.telegram.methods.sending import MAX_CAPTION, MAX_TEXT
 from holdfast.sim.telegram.shapes import Json
 
 _DELETABLE_SECONDS = 48 * 3600
@@ -31,6 +31,19 @@ async def edit_message_text(call: Call) -> Json:
     return _store_edit(call, message, changed, text_edited=True)
 
 
+async def edit_message_caption(call: Call) -> Json:
+    """Put another caption or none, and another keyboard or none, in the place of the old ones."""
+    caption, entities = call.formatted("caption", "caption_entities")
+    markup = parse_reply_markup(call.params.text("reply_markup"), inline_only=True)
+    message = _own_message(call)
+    if not {"photo", "document"} & message.body.keys():
+        raise bad_request("there is no caption in the message to edit")
+    if len(caption) > MAX_CAPTION:
+        raise bad_request("MEDIA_CAPTION_TOO_LONG")
+    changed = {"caption": caption or None, "caption_entities": entities or None, "reply_markup": markup}
+    return _store_edit(call, message, changed, text_edited=True)
+
+
 async def edit_message_reply_markup(call: Call) -> Json:
     """Put another keyboard, or none, in the place of the old one."""
     markup = parse_reply_markup(call.params.text("reply_markup"), inline_only=True)
@@ -48,6 +61,8 @@ async def delete_message(call: Call) -> bool:
         status = directory.status(directory.groups[room.chat_id], call.bot.id)
         if status != "administrator":
             raise bad_request("message can't be deleted")
+    if "forum_topic_created" in message.body:
+        raise bad_request("message can't be deleted")
     if call.telegram.now() - message.body["date"] > _DELETABLE_SECONDS:
         raise bad_request("message can't be deleted for everyone")
     with call.telegram.database.transaction():

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from holdfast.sim.telegram.errors import bad_request
 from holdfast.sim.telegram.files import MAX_PHOTO_BYTES, StoredFile, image_size
 from holdfast.sim.telegram.keyboards import parse_reply_markup
-from holdfast.sim.telegram.messages import StoredMessage
+from holdfast.sim.telegram.messages import Messages, StoredMessage
 from holdfast.sim.telegram.methods.call import Call
 from holdfast.sim.telegram.params import Upload
 from holdfast.sim.telegram.shapes import Json, Room
@@ -103,7 +103,7 @@ def _send(call: Call, content: Callable[[], Json], *, trouble: str) -> Json:
 
 
 def _options(call: Call) -> Json:
-    if call.params.boolean("allow_paid_broadcast"):
+    if call.params.boolean("allow_paid_broadcast") and not call.telegram.settings.limits.paid_broadcast:
         raise bad_request("FLOODSKIP_NOT_ALLOWED")
     if call.params.text("business_connection_id"):
         raise bad_request("business connection not found")
@@ -121,14 +121,22 @@ def _place(call: Call, room: Room) -> Json:
     thread_id = call.params.integer("message_thread_id")
     if thread_id:
         call.telegram.directory.check_topic(room, thread_id)
+        call.telegram.directory.check_topic_open(room, thread_id, call.bot.id)
     replied = _replied(call, room)
     place: Json = {}
     if replied:
         thread_id = thread_id or int(replied.body.get("message_thread_id", 0))
         place["reply_to_message"] = without_reply(replied)
     if thread_id:
-        place |= {"message_thread_id": thread_id, "is_topic_message": True}
+        place = {**topic_place(call.telegram.messages, room, thread_id), **place}
     return place
+
+
+def topic_place(messages: Messages, room: Room, thread_id: int) -> Json:
+    """What a message in a topic has: also, without having been told so, it replies to what opened the topic."""
+    place: Json = {"message_thread_id": thread_id, "is_topic_message": True}
+    root = messages.find(room, thread_id)
+    return {**place, "reply_to_message": without_reply(root)} if root else place
 
 
 def _replied(call: Call, room: Room) -> StoredMessage | None:

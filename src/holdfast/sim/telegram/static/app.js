@@ -49,6 +49,13 @@ function swapMessages(fresh) {
   if (wasAtEnd) list.scrollTop = list.scrollHeight;
 }
 
+function swapTopics(fresh) {
+  const wanted = fresh.querySelector("nav.topics");
+  const old = document.querySelector("nav.topics");
+  if (wanted && old) old.replaceWith(wanted);
+  else if (wanted) byId("messages").before(wanted);
+}
+
 let refreshing = null;
 let isStale = false;
 
@@ -61,6 +68,7 @@ async function refresh() {
       const fresh = new DOMParser().parseFromString(await response.text(), "text/html");
       byId("chats").replaceWith(fresh.getElementById("chats"));
       swapMessages(fresh);
+      swapTopics(fresh);
     } while (isStale);
   })();
   try { await refreshing; } finally { refreshing = null; }

@@ -5,7 +5,7 @@ until the next notice as the delay of the retry. So waiting and reminding cost n
 shows what comes next.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from datetime import datetime
 from typing import Any, Final
 
@@ -13,6 +13,7 @@ from pydantic import AwareDatetime, BaseModel
 from temporalio import activity
 from temporalio.exceptions import ApplicationError
 
+from activities.clock import server_now
 from activities.failures import as_failures
 from activities.rounds import SOON, Round
 from holdfast.domain.decisions import ROLLBACK, Choice, Decision, Extension, Handover, RollBack, Signed
@@ -30,6 +31,7 @@ from holdfast.domain.people import People, Person
 from holdfast.domain.proofs import CODE_GOOD_FOR, Keyring
 from holdfast.domain.standing import waiting_for
 from holdfast.domain.view import MessageRef
+from holdfast.domain.words import Act, Word
 from holdfast.ports.audit import AuditEntry, AuditKind, AuditLog
 from holdfast.ports.notices import Notice, NoticeBook, PrivateChannel, SentNotice
 
@@ -78,12 +80,14 @@ class CodeDelivery(BaseModel):
 
     Attributes:
         run_id, execution: of the run that asks.
-        gate: the open gate; None for a rollback, which is asked for whether or not one is open.
+        gate: the open gate; None for a rollback or a word, which are said whether or not one is open.
         person: whose code it is.
         decision: what it is good for, where it is no extension, hand-over or rollback.
         reason: put into the JSON to paste.
         until: alone, the new deadline of an extension; with `to`, the end of a hand-over.
-        to: to whom the gate is to be handed over; of a rollback the stage that stays, empty: none.
+        to: to whom the gate, or an incident, is to be handed over; of a rollback the stage that stays, empty:
+            none.
+        act: of a word; empty for everything else.
     """
 
     run_id: str
@@ -94,6 +98,7 @@ class CodeDelivery(BaseModel):
     reason: str = ""
     until: AwareDatetime | None = None
     to: str = ""
+    act: Act | None = None
 
     def said(self) -> Signed:
         """Return what the person wants to say, not signed yet."""
@@ -104,6 +109,8 @@ class CodeDelivery(BaseModel):
             "reason": self.reason,
             "proofs": ("code",),
         }
+        if self.act is not None:
+            return Word(act=self.act, to=self.to, **common)
         if self.gate is None:
             return RollBack(to=self.to, **common)
         if self.to:
@@ -114,12 +121,16 @@ class CodeDelivery(BaseModel):
 
     @property
     def about(self) -> str:
-        """What the code is for: the gate's id, or `rollback`."""
+        """What the code is for: the gate's id, `rollback`, or the act of a word."""
+        if self.act is not None:
+            return self.act
         return self.gate.id if self.gate else ROLLBACK
 
     @property
     def update(self) -> str:
         """The name of the update that takes it."""
+        if self.act is not None:
+            return self.act
         if self.gate is None:
             return "roll_back"
         if self.to:
@@ -139,6 +150,7 @@ class CallingActivities:
         keyring: Keyring,
         run_url: Callable[[str], str],
         link_for: Callable[[str, Gate, Person], str] | None = None,
+        once_by_key: Collection[str] = (),
     ) -> None:
         """Use these.
 
@@ -149,7 +161,10 @@ class CallingActivities:
             keyring: signs codes and buttons.
             run_url: gives the address of a run's page.
             link_for: gives the address of the web page where a person answers a run's gate.
+            once_by_key: names of the channels that send a notice once however often they are given it under one
+                key: what a worker was sending there when it died is given to them again.
         """
+        self._once_by_key = frozenset(once_by_key)
         self._channels, self._book, self._audit = channels, book, audit
         self._keyring, self._run_url, self._link_for = keyring, run_url, link_for
 
@@ -161,31 +176,31 @@ class CallingActivities:
             ApplicationError: of type `NextCall`, benign: something will be due later; its delay waits for it.
         """
         try:
-            calls = await self._open(request)
+            book = await self._book.of_gate(request.run_id, request.gate.id)
+            calls = Round(request.run_id, request.gate, request.people, server_now(), book)
             for person in request.people.people:
                 for due in calls.due(person):
                     await self._tell(calls, request.run_title, person, due)
+            for notice in calls.crashed():
+                await self._settle(notice, "uncertain", "may have reached", "the worker died while sending it")
         except Unavailable as error:
             # With its own delay: the failures on purpose have long driven the retry policy's to its maximum.
             raise ApplicationError(str(error), type=type(error).__name__, next_retry_delay=SOON) from None
         if next_call := calls.next_call():
             raise next_call
 
-    async def _open(self, request: CallRequest) -> Round:
-        """Begin an attempt: read the book, and settle what an earlier one left behind."""
-        book = await self._book.of_gate(request.run_id, request.gate.id)
-        calls = Round(request.run_id, request.gate, request.people, _now(), book)
-        for notice in calls.crashed():
-            await self._settle(notice, "uncertain", "may have reached", "the worker died while sending it")
-        return calls
-
     async def _tell(self, calls: Round, run_title: str, person: Person, due: Due) -> None:
         channels = [c for c in self._channels if c.reaches(person)]
         for channel in channels:
             sent = calls.notice(due, channel.name)
+            begun = calls.begun(due, channel.name) if channel.name in self._once_by_key else None
             # Where it is in the book by now, an attempt that was cancelled is still at it.
-            if sent is not None and await self._book.begin(sent):
-                await self._send(calls, person, channel, sent, self._notice(calls, run_title, person, due))
+            if sent is not None and not await self._book.begin(sent):
+                sent = None
+            sent = sent or begun
+            if sent is not None:
+                notice = self._notice(calls, run_title, person, due).model_copy(update={"key": sent.key})
+                await self._send(calls, person, channel, sent, notice)
         if not channels:
             unsent = calls.notice(due, "none")
             if unsent is not None and await self._book.begin(unsent):
@@ -317,7 +332,7 @@ class CallingActivities:
         )
 
     async def _hand_out(self, delivery: CodeDelivery, chat: PrivateChannel) -> str:
-        now, person = _now(), delivery.person
+        now, person = server_now(), delivery.person
         paste = sealed(self._keyring, delivery.run_id, delivery.execution, delivery.said(), now=now)
         await self._audit.append([_code_entry(delivery, now)])  # before: no code without a record
         until = now + CODE_GOOD_FOR
@@ -325,15 +340,6 @@ class CallingActivities:
         return (
             f"A code was sent to {_short(person)}'s private chat. It is good until {until:%Y-%m-%d %H:%M} UTC."
         )
-
-
-def _now() -> datetime:
-    """Return the server's time, by which the run's moments are set; it may be ahead of this machine's.
-
-    An attempt that waited for a worker was scheduled long before it started.
-    """
-    info = activity.info()
-    return max(info.current_attempt_scheduled_time, info.started_time)
 
 
 def _code_entry(delivery: CodeDelivery, now: datetime) -> AuditEntry:
@@ -369,6 +375,9 @@ def _short(person: Person) -> str:
 
 def _what(delivery: CodeDelivery) -> str:
     """Name what the code is good for: nobody may paste one thing and mean another."""
+    if delivery.act is not None:
+        whom = f" to {delivery.to}" if delivery.to else ""
+        return f"say '{delivery.act}'{whom} to {delivery.run_id}"
     if delivery.gate is None:
         stays = f"what {delivery.run_id} did after stage '{delivery.to}'"
         return f"roll back {stays if delivery.to else f'everything that {delivery.run_id} did'}"

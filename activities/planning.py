@@ -5,6 +5,8 @@ from temporalio import activity
 
 from activities.failures import as_failures
 from holdfast.domain.errors import InvalidInput, UnknownName
+from holdfast.ports.runs import IncidentRequest
+from holdfast.runbook.incidents import IncidentPlan, plan_incident
 from holdfast.runbook.library import RunbookLibrary
 from holdfast.runbook.plan import Plan
 from holdfast.runbook.review import check_requester, review
@@ -30,6 +32,12 @@ class PlanActivities:
         """Return the runbook pinned with its digest and people, after a review of the whole."""
         with as_failures():
             return await asyncio.to_thread(make_plan, self._library, request)
+
+    @activity.defn(name="plan_incident")
+    async def plan_incident(self, request: IncidentRequest) -> IncidentPlan:
+        """Return the incident's runbook pinned with its digest, policy and people."""
+        with as_failures():
+            return await asyncio.to_thread(plan_incident, self._library, request)
 
 
 def make_plan(library: RunbookLibrary, request: PlanRequest) -> Plan:

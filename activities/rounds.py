@@ -51,6 +51,7 @@ class Round:
     def __post_init__(self) -> None:
         self._ladder = Ladder(self.gate, self.people)
         self._known = {notice.key for notice in self.book}
+        self._repeated: set[str] = set()
 
     def due(self, person: Person) -> list[Due]:
         """Return what this person should have by now, the newest of each group; nothing for the others."""
@@ -69,9 +70,7 @@ class Round:
 
     def notice(self, due: Due, channel: str) -> SentNotice | None:
         """Return a notice as it is to stand in the book; None when it is there already."""
-        # A gate that is asked anew under its old id, after a reset of the run, has another token.
-        gate = f"{self.gate.id}.{digest_of(self.gate.token)[:6]}"
-        key = f"{self.run_id}/{gate}/{due.mark}/{due.person}/{channel}"
+        key = self._key(due, channel)
         if key in self._known:
             return None
         return SentNotice(
@@ -84,10 +83,26 @@ class Round:
             at=self.now,
         )
 
+    def begun(self, due: Due, channel: str) -> SentNotice | None:
+        """Return this notice where an earlier attempt began to send it and no more; it is repeated."""
+        key = self._key(due, channel)
+        begun = next((n for n in self.book if n.key == key and n.state == "sending"), None)
+        if begun is not None:
+            self._repeated.add(key)
+        return begun
+
+    def _key(self, due: Due, channel: str) -> str:
+        # A gate that is asked anew under its old id, after a reset of the run, has another token.
+        gate = f"{self.gate.id}.{digest_of(self.gate.token)[:6]}"
+        return f"{self.run_id}/{gate}/{due.mark}/{due.person}/{channel}"
+
     def crashed(self) -> Iterator[SentNotice]:
-        """Yield what an earlier attempt began and cannot be finishing any more; the rest is looked at later."""
+        """Yield what an earlier attempt began and cannot be finishing any more; the rest is looked at later.
+
+        What was repeated meanwhile is none of it.
+        """
         for notice in self.book:
-            if notice.state != "sending":
+            if notice.state != "sending" or notice.key in self._repeated:
                 continue
             age = self.now - notice.at
             if age >= _SURELY_CRASHED:

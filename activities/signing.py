@@ -12,11 +12,16 @@ from holdfast.domain.decisions import Answer, Decision, RollBack, Signed, parse
 from holdfast.domain.errors import DecisionRefused, InvalidInput
 from holdfast.domain.gates import Delegation
 from holdfast.domain.proofs import Keyring
+from holdfast.domain.words import Act, Word
 from holdfast.ports.audit import AuditEntry, AuditLog
 from holdfast.ports.delegations import StandingDelegations
 from holdfast.ports.history import RunHistory
 
-_SIGNALS: Final[Mapping[str, type[Signed]]] = {"decide": Decision, "roll_back": RollBack}
+_SIGNALS: Final[Mapping[str, type[Signed]]] = {
+    "decide": Decision,
+    "roll_back": RollBack,
+    **dict.fromkeys(Act, Word),
+}
 
 
 class Asked(BaseModel):
@@ -125,8 +130,10 @@ class SigningActivities:
         run, execution = signalled.run, signalled.execution
         with as_failures():
             stamp = await self._history.stamp(run, execution, signal=signalled.signal, code=said.code)
-            reset_at = None if said.gate else await self._history.reset_at(run, execution)
-        # A button knows its gate's token only, which is the same in the copy of a run that a reset makes.
+            bound = said.gate and not isinstance(said, Word)
+            reset_at = None if bound else await self._history.reset_at(run, execution)
+        # A button knows its gate's token only, which is the same in the copy of a run that a reset makes; a
+        # word knows the run only.
         if stamp is None or reset_at is not None:
             raise DecisionRefused(Answer.NOT_PROVEN, "The run was reset since: say it again.")
         self._keyring.check(said, run=run, execution=execution, now=stamp.at)

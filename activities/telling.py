@@ -24,6 +24,13 @@ class PingRequest(BaseModel):
     message: MessageRef
 
 
+class ThreadRequest(BaseModel):
+    """A run that is to have a topic of its own."""
+
+    run_id: str
+    title: str
+
+
 class TellingActivities:
     """Publishes the run's one message."""
 
@@ -51,4 +58,14 @@ class TellingActivities:
         """Send a short answer to the run's message, so that phones ring."""
         if self._chat is not None and request.message.message_id:
             with as_failures():
-                await self._chat.ping(request.text, reply_to=request.message)
+                info = activity.info()
+                key = f"ping/{info.workflow_run_id}/{info.activity_id}"
+                await self._chat.ping(request.text, reply_to=request.message, key=key)
+
+    @activity.defn
+    async def open_thread(self, request: ThreadRequest) -> MessageRef:
+        """Open a topic for a run, once, and return where its message is to go."""
+        if self._chat is None:
+            return MessageRef(chat="", message_id="")
+        with as_failures():
+            return await self._chat.open_thread(request.title, key=request.run_id)

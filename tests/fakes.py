@@ -240,6 +240,8 @@ class ChatRoom:
         self.messages_sent: defaultdict[str, int] = defaultdict(int)
         self.pings: defaultdict[str, list[str]] = defaultdict(list)
         self.down: set[str] = set()  # run ids whose chat does not answer
+        self.keys: set[str] = set()  # of the pings
+        self.threads: dict[str, str] = {}  # titles, by run id
 
     async def publish(self, view: RunView, *, message: MessageRef | None) -> MessageRef:
         if view.run_id in self.down:
@@ -248,10 +250,20 @@ class ChatRoom:
             self.messages_sent[view.run_id] += 1
         self.cards[view.run_id] = view
         self.revisions[view.run_id].append(view.revision)
-        return message if message and message.message_id else MessageRef(chat="room", message_id=view.run_id)
+        if message and message.message_id:
+            return message
+        return MessageRef(chat="room", message_id=view.run_id, thread=message.thread if message else "")
 
-    async def ping(self, text: str, *, reply_to: MessageRef) -> None:
-        self.pings[reply_to.message_id].append(text)
+    async def ping(self, text: str, *, reply_to: MessageRef, key: str) -> None:
+        if key not in self.keys:
+            self.keys.add(key)
+            self.pings[reply_to.message_id].append(text)
+
+    async def open_thread(self, title: str, *, key: str) -> MessageRef:
+        if key in self.down:
+            raise ChatUnavailable("the chat does not answer", retry_after_seconds=0.05)
+        self.threads.setdefault(key, title)
+        return MessageRef(chat="room", message_id="", thread=f"topic of {key}")
 
 
 async def eventually(check: Any, *, seconds: float = 20, every: float = 0.03) -> Any:

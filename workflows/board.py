@@ -1,6 +1,7 @@
 """Shows a run to people: the page in the Temporal UI at once, the chat message as soon as the chat takes it."""
 
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Any
 
 from temporalio import workflow
@@ -12,6 +13,7 @@ from workflows.calls import call, reason
 
 with workflow.unsafe.imports_passed_through():
     from activities.telling import CardRequest, PingRequest, TellingActivities
+    from holdfast.domain import run_phrases
     from holdfast.domain.details import details
     from holdfast.domain.people import People
     from holdfast.domain.view import LogLine, MessageRef, RunState, RunView, StageView
@@ -22,6 +24,14 @@ RUNBOOK_ATTRIBUTE = SearchAttributeKey.for_keyword("HoldfastRunbook")
 WAITS_FOR_ATTRIBUTE = SearchAttributeKey.for_keyword_list("HoldfastWaitsFor")
 _LOG_LINES = 30
 _CARD_LOG_LINES = 6
+
+
+@dataclass(frozen=True)
+class Doing:
+    """What the run does, which a pause hides from the view."""
+
+    state: RunState
+    headline: str
 
 
 @dataclass(frozen=True)
@@ -37,6 +47,7 @@ class Board:
 
     Attributes:
         waits_for: who is asked now, for the run list; None in runs that do not list it.
+        doing: what the run does, also while the view says that it is paused.
     """
 
     def __init__(self, view: RunView, message: MessageRef | None = None) -> None:
@@ -45,10 +56,13 @@ class Board:
         self.message = message
         self._published_revision = -1
         self.waits_for: list[str] | None = None
+        resting = Doing(RunState.CHECKING, "between two stages")  # where a run continues as new
+        self.doing = resting if view.paused_by else Doing(view.state, view.headline)
         self._listed_state: RunState | None = None
         self._listed_asked: list[str] | None = None
         self._pings: list[Ping] = []
         self._calling = 0  # pings that are being sent
+        self._failures = 0  # cards that the chat has not taken, one after the other
 
     def show(
         self,
@@ -69,16 +83,47 @@ class Board:
             quietly: only on the page, not worth an edit of the chat message.
         """
         view = self.view
-        view.state = state or view.state
-        view.headline = headline or view.headline
+        self._do(state, headline)
         if say:
-            view.log = [*view.log, LogLine(at=workflow.now(), text=say)][-_LOG_LINES:]
+            self._log(say)
         if ping:
             self._pings.append(Ping(ping, about=view.gate.id if view.gate else ""))
         workflow.set_current_details(details(view))
         if not quietly:
             view.revision += 1
             self._list_state()
+
+    def pause(self, by: str, why: str) -> None:
+        """Show that somebody has paused the run; what it does meanwhile is kept in `doing`."""
+        said = run_phrases.PAUSED_BECAUSE if why else run_phrases.PAUSED
+        self.view.state, self.view.headline = RunState.PAUSED, said.format(by=by, why=why)
+        self.view.paused_by = by
+        self.show(say=self.view.headline, ping=self.view.headline)
+
+    def resume(self, by: str) -> None:
+        """Show again what the run does."""
+        self.view.paused_by = ""
+        self.show(self.doing.state, self.doing.headline, say=run_phrases.RESUMED.format(by=by))
+
+    async def unpaused(self) -> bool:
+        """Wait while the run is paused; return whether it was. Where it is not, nothing is awaited."""
+        waited = False
+        while self.view.paused_by:
+            waited = True
+            await workflow.wait_condition(lambda: not self.view.paused_by)
+        return waited
+
+    def _do(self, state: RunState | None, headline: str | None) -> None:
+        view = self.view
+        self.doing = Doing(state or self.doing.state, headline or self.doing.headline)
+        if view.paused_by and (self.doing.state.ended or self.doing.state is RunState.ROLLING_BACK):
+            view.paused_by = ""
+            self._log(run_phrases.PAUSE_LIFTED)
+        if not view.paused_by:
+            view.state, view.headline = self.doing.state, self.doing.headline
+
+    def _log(self, text: str) -> None:
+        self.view.log = [*self.view.log, LogLine(at=workflow.now(), text=text)][-_LOG_LINES:]
 
     def forget_pings(self, gate_id: str) -> None:
         """Call nobody to a gate that is closed: an old call after the news only confuses."""
@@ -128,16 +173,16 @@ class Board:
             await self._publish()
             await self._call_out()
 
-    async def published(self) -> None:
-        """Wait until the chat shows the newest view and has called everybody, or give up after a day."""
+    async def published(self, *, give_up_after: timedelta = options.LAST_CARD) -> None:
+        """Wait until the chat shows the newest view and has called everybody, or give up."""
         to_the_last_ping = workflow.patched("last-ping")
         try:
             await workflow.wait_condition(
                 lambda: not self._behind() and not (to_the_last_ping and self._calling),
-                timeout=options.LAST_CARD,
+                timeout=give_up_after,
             )
         except TimeoutError:
-            workflow.logger.warning("the chat did not take the last card; the run ends without it")
+            workflow.logger.warning("the chat did not take the last card; the run goes on without it")
 
     def _behind(self) -> bool:
         return self._published_revision < self.view.revision or bool(self._pings)
@@ -159,7 +204,7 @@ class Board:
         except ActivityError as error:
             await self._after_failure(error)
             return
-        self._published_revision = revision
+        self._published_revision, self._failures = revision, 0
 
     async def _after_failure(self, error: ActivityError) -> None:
         """Remember a card whose fate is unknown, and give a chat that is down a break."""
@@ -167,7 +212,9 @@ class Board:
         if kind == "DeliveryUncertain":
             self.message = MessageRef(chat="", message_id="", uncertain=True)
         self.show(say=f"chat: {reason(error)}", quietly=True)
-        await workflow.sleep(options.CHAT_BREAK)
+        self._failures += 1
+        longer = max(0, self._failures - options.CHAT_BREAKS)
+        await workflow.sleep(min(options.CHAT_BREAK * 2 ** min(longer, 10), options.LONGEST_CHAT_BREAK))
 
     async def _call_out(self) -> None:
         """Ring people's phones once; a ping whose fate is unknown is not worth a second one."""

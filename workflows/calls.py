@@ -1,4 +1,4 @@
-"""The activities a rollout calls, with their time limits and what the history shows of them."""
+"""The activities that runs call, with their time limits and what the history shows of them."""
 
 import asyncio
 from collections.abc import Sequence
@@ -14,9 +14,12 @@ with workflow.unsafe.imports_passed_through():
     from activities.checks import CheckActivities, CheckReport, CheckRequest
     from activities.planning import PlanActivities, PlanRequest
     from activities.recalling import RecallActivities, Recalled, RecallRequest
+    from activities.telling import TellingActivities, ThreadRequest
     from activities.watching import BaselineRequest, WatchActivities, WatchRequest, WatchResult
-    from holdfast.ports.runs import RolloutRequest
+    from holdfast.domain.view import MessageRef, RunView
+    from holdfast.ports.runs import IncidentRequest, RolloutRequest
     from holdfast.runbook import plan as planned
+    from holdfast.runbook.incidents import IncidentPlan
     from holdfast.runbook.kinds.rollout import Stage
     from holdfast.runbook.plan import Plan
     from holdfast.verdict.observation import Baseline, Observation
@@ -52,6 +55,27 @@ async def load_plan(start: RolloutRequest) -> Plan:
     """Read and review the runbook file once; the run keeps what it read."""
     request = PlanRequest(runbook=start.runbook, requested_by=start.requested_by, pace=start.pace)
     return await call(PlanActivities.load_plan, request, returns=Plan, summary=f"read {start.runbook}")
+
+
+async def plan_incident(start: IncidentRequest) -> IncidentPlan:
+    """Read and review the files of an incident once; the run keeps what it read."""
+    names = IncidentRequest.model_fields
+    request = IncidentRequest(**{name: getattr(start, name) for name in names})
+    return await call(
+        PlanActivities.plan_incident, request, returns=IncidentPlan, summary=f"read {start.runbook}"
+    )
+
+
+async def open_thread(view: RunView) -> MessageRef:
+    """Open a topic for the run, where the chat has topics."""
+    return await call(
+        TellingActivities.open_thread,
+        ThreadRequest(run_id=view.run_id, title=view.title),
+        returns=MessageRef,
+        task_queue=options.CHAT_QUEUE,
+        retry_policy=options.CHAT,
+        summary=f"topic: {view.title}"[:200],
+    )
 
 
 async def recall(request: RecallRequest) -> Recalled:

@@ -5,8 +5,6 @@ next.
 """
 
 import asyncio
-from collections.abc import Callable
-from datetime import datetime, timedelta
 
 from temporalio import workflow
 from temporalio.exceptions import ActivityError
@@ -15,6 +13,7 @@ from workflows import options
 from workflows.board import Board
 from workflows.calls import call, reason
 from workflows.ledger import Ledger
+from workflows.moments import until
 
 with workflow.unsafe.imports_passed_through():
     from activities.calling import CallingActivities, CallRequest, RetireRequest
@@ -66,6 +65,11 @@ class GateKeeper:
         """Learn who is who, from the plan."""
         self.people, self.mfa = people, mfa
         self.board.view.people = people
+
+    @property
+    def knows_people(self) -> bool:
+        """Whether the run has learnt who is who."""
+        return bool(self.people.people)
 
     @property
     def gate(self) -> Gate | None:
@@ -196,7 +200,7 @@ class GateKeeper:
         """Wait for an answer, an extension or a hand-over, or for the moment at which time decides."""
         before = gate.revision
         moments = [m for m in (None if gate.overdue else gate.deadline, gate.stale_at) if m is not None]
-        await _until(
+        await until(
             lambda: gate.state is not GateState.OPEN or gate.revision != before, min(moments, default=None)
         )
         if gate.state is not GateState.OPEN or gate.revision != before:
@@ -261,12 +265,3 @@ def _everybody(gate: Gate, people: People) -> list[str]:
         names |= dict.fromkeys(d.to for d in gate.delegations if d.by in names)
         names |= dict.fromkeys(p.deputy for p in people.people if p.name in names and p.deputy)
     return [name for name in names if name != gate.excluded]
-
-
-async def _until(happened: Callable[[], bool], moment: datetime | None) -> None:
-    """Wait until it happened, or until the moment if there is one."""
-    timeout = None if moment is None else max(moment - workflow.now(), timedelta(0))
-    try:
-        await workflow.wait_condition(happened, timeout=timeout)
-    except TimeoutError:
-        return

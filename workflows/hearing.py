@@ -16,7 +16,7 @@ with workflow.unsafe.imports_passed_through():
     from activities.calling import CallingActivities, CodeDelivery
     from activities.guard import guard
     from activities.signing import Signalled, SignalProof, SigningActivities
-    from holdfast.domain import decisions, gates, standing
+    from holdfast.domain import decisions, gates, run_phrases, standing
     from holdfast.domain.decisions import (
         ROLLBACK,
         Answer,
@@ -30,7 +30,9 @@ with workflow.unsafe.imports_passed_through():
     )
     from holdfast.domain.errors import DecisionRefused
     from holdfast.domain.gates import Gate, GateState
+    from holdfast.domain.proofs import OWN_CHANNELS
     from holdfast.domain.undoing import check_roll_back
+    from holdfast.domain.words import Act, Word, check_word
     from holdfast.ports.audit import AuditKind
 
 # The newest replies are kept so that a repeated delivery of a decision gets its first answer again.
@@ -45,14 +47,21 @@ class Hearing:
         self._keeper = keeper
         self.replies = replies or {}
 
-    def validate(self, message: Any, model: type[Signed] = Decision) -> None:
+    def validate(self, message: Any, model: type[Signed] = Decision, *, act: str = "") -> None:
         """Refuse what does not count; the text of the error is what the person reads.
+
+        Args:
+            message: any JSON.
+            model: what it has to be.
+            act: of a word, what it has to say.
 
         Raises:
             ApplicationError: its type is an `Answer`.
         """
         try:
-            self._check(decisions.parse(model, message))
+            said = decisions.parse(model, message)
+            _check_act(said, act)
+            self._check(said)
         except DecisionRefused as refusal:
             self._keep_refusal(message, refusal)
             raise ApplicationError(str(refusal), type=refusal.answer, non_retryable=True) from None
@@ -62,21 +71,26 @@ class Hearing:
         return self._record(decisions.parse_decision(message))
 
     def answered(self, said: Signed, reply: DecisionReply) -> DecisionReply:
-        """Keep the reply, so that a repeated delivery gets it again, and put a rollback on record."""
-        if said.id:
-            self.replies = dict([*self.replies.items(), (said.id, reply)][-_REPLIES_KEPT:])
+        """Keep the reply, so that a repeated delivery gets it again, and put rollbacks and words on record."""
+        keys = [said.id] if said.id else []
+        if isinstance(said, Word):
+            keys.append(_once(said))
+        self.replies = dict([*self.replies.items(), *((key, reply) for key in keys)][-_REPLIES_KEPT:])
         if isinstance(said, RollBack):
             self._keeper.ledger.note_rollback(said, reply.text)
+        if isinstance(said, Word):
+            self._keeper.ledger.note_word(said, reply.text)
         return reply
 
-    async def refused_signal(self, message: Any, model: type[Signed]) -> str:
-        """Return why a signalled message does not count; empty when it does."""
+    async def refused_signal(self, message: Any, model: type[Signed], *, signal: str) -> str:
+        """Return why a message of this signal does not count; empty when it does."""
         try:
             said = decisions.parse(model, message)
+            _check_act(said, signal)
             if not (said.id and said.id in self.replies):
-                await self._proven(message, signal="roll_back")
+                await self._proven(message, signal=signal)
                 if not (said.id and said.id in self.replies):  # its twin may have come by another way meanwhile
-                    self._check_standing(said)
+                    self._check_anew(said)
         except DecisionRefused as refusal:
             self._keep_refusal(message, refusal)
             return f"a signalled {model.__name__.lower()} did not count: {refusal}"
@@ -144,21 +158,42 @@ class Hearing:
             retry_policy=options.CHAT,
             summary=f"code for {delivery.person.name}",
         )
-        gate = delivery.gate.id if delivery.gate else ROLLBACK
-        return DecisionReply(answer=Answer.ACCEPTED, gate=gate, text=text)
+        return DecisionReply(answer=Answer.ACCEPTED, gate=delivery.about, text=text)
 
     def _check(self, said: Signed) -> None:
         if said.id and said.id in self.replies:
             return
         run = workflow.info()
-        self._check_standing(said)
+        self._check_anew(said)
         guard().check(said, run=run.workflow_id, execution=run.run_id, now=workflow.now())
+
+    def known(self, word: Word) -> DecisionReply | None:
+        """Return the reply to a word that was heard before; its code is good for once."""
+        return (self.replies.get(word.id) if word.id else None) or self.replies.get(_once(word))
+
+    def _check_anew(self, said: Signed) -> None:
+        """Check what was not heard before; of the rest its first answer stands."""
+        if self._known_word(said) is None:
+            self._check_standing(said)
+
+    def _known_word(self, said: Signed) -> DecisionReply | None:
+        """Return the reply to a word that comes a second time as if it were another one.
+
+        Raises:
+            DecisionRefused: its code was carried here by a person, or by whoever has read it in the history.
+        """
+        known = self.replies.get(_once(said)) if isinstance(said, Word) else None
+        if known is not None and said.channel not in OWN_CHANNELS:
+            raise DecisionRefused(Answer.NOT_PROVEN, run_phrases.USED_CODE)
+        return known
 
     def _check_standing(self, said: Signed) -> None:
         """Check that this person may say this at this moment."""
         context = self._context()
         if isinstance(said, RollBack):
             check_roll_back(said, self._keeper.board.view)
+        elif isinstance(said, Word):
+            check_word(said, self._keeper.board.view)
         elif isinstance(said, Decision):
             standing.check(said, self._keeper.gate, **context)
         elif isinstance(said, Extension):
@@ -197,6 +232,9 @@ class Hearing:
         wanted = decisions.parse(CodeRequest, message)
         if wanted.gate == ROLLBACK:
             return self._rollback_code(wanted)
+        incident = self._keeper.board.view.incident is not None
+        if wanted.gate in set(Act) or (incident and not wanted.gate):
+            return self._word_code(wanted, Act(wanted.gate or Act.ACKNOWLEDGE))
         gate = self._keeper.gate
         if gate is None or wanted.gate not in {"", gate.id}:
             raise DecisionRefused(Answer.NOT_THE_OPEN_GATE, "That gate is not open; nothing is asked.")
@@ -231,6 +269,19 @@ class Hearing:
             to=wanted.to,
         )
 
+    def _word_code(self, wanted: CodeRequest, act: Act) -> CodeDelivery:
+        word = Word(act=act, by=wanted.by, to=wanted.to, reason=wanted.reason)
+        check_word(word, self._keeper.board.view)
+        info = workflow.info()
+        return CodeDelivery(
+            run_id=info.workflow_id,
+            execution=info.run_id,
+            person=next(person for person in self._keeper.people.people if person.name == wanted.by),
+            reason=wanted.reason,
+            to=wanted.to,
+            act=act,
+        )
+
     async def _proven(self, message: Any, *, signal: str = "decide") -> SignalProof:
         """Return what is known of the sender of a signal; refuse it when its code is not good."""
         info = workflow.info()
@@ -256,3 +307,15 @@ class Hearing:
             guard().refused(entry)
         except DecisionRefused:
             workflow.logger.warning("a refusal could not be put on record: the worker has no guard")
+
+
+def _check_act(said: Signed, act: str) -> None:
+    if isinstance(said, Word) and said.act != act:
+        text = run_phrases.OTHER_ACT.format(wanted=act, act=said.act)
+        raise DecisionRefused(Answer.UNREADABLE, text)
+
+
+def _once(word: Word) -> str:
+    """Name a word by its code; what a note says is not covered by it, so two of one second have one code."""
+    code = word.code.upper().replace("-", "").replace(" ", "")
+    return f"code/{code}/{word.reason.strip()}" if word.act is Act.NOTE else f"code/{code}"

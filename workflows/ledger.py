@@ -14,6 +14,7 @@ with workflow.unsafe.imports_passed_through():
     from holdfast.domain.decisions import Decision, RollBack, Signed
     from holdfast.domain.errors import DecisionRefused
     from holdfast.domain.gates import Gate
+    from holdfast.domain.words import Act, Word
     from holdfast.ports.audit import AuditEntry, AuditKind
 
 
@@ -64,6 +65,29 @@ class Ledger:
             )
         )
 
+    def note_word(self, word: Word, text: str) -> None:
+        """Keep what somebody said, for the next writing."""
+        self.note_event(_kind_of(word), f"{word.by}: {text}", said=word)
+
+    def note_event(self, kind: AuditKind, text: str, *, said: Word | None = None) -> None:
+        """Keep what happened to the run, whether or not somebody said it, for the next writing."""
+        if not self.on:
+            return
+        run, what = workflow.info().workflow_id, said.act if said else kind
+        self._entries.append(
+            AuditEntry(
+                key=f"{run}/{what}/{workflow.uuid4().hex[:12]}",
+                at=workflow.now(),
+                kind=kind,
+                run=run,
+                gate=said.act if said else "",
+                person=said.by if said else "",
+                channel=said.channel if said else "",
+                text=text,
+                data=_said(said) if said else {},
+            )
+        )
+
     def refusal(self, message: Any, refusal: DecisionRefused, gate: Gate | None, *, key: str) -> AuditEntry:
         """Return the entry of a decision that did not count."""
         said = cast("dict[str, Any]", message) if isinstance(message, dict) else {}
@@ -90,6 +114,11 @@ class Ledger:
             await self._write(self._writing)
             self._writing = []
 
+    @property
+    def is_written(self) -> bool:
+        """Whether everything is on record."""
+        return not self._entries and not self._writing
+
     async def written(self, *, give_up_after: timedelta | None = None) -> None:
         """Wait until everything is on record.
 
@@ -114,6 +143,26 @@ class Ledger:
                 await workflow.sleep(options.CHAT_BREAK)
             else:
                 return
+
+
+def _kind_of(word: Word) -> AuditKind:
+    match word.act:
+        case Act.HAND_OVER:
+            return AuditKind.DELEGATION
+        case Act.RESOLVE:
+            return AuditKind.CLOSING
+        case _:
+            return AuditKind.DECISION
+
+
+def _said(word: Word) -> dict[str, Any]:
+    return {
+        "action": word.action,
+        "to": word.to,
+        "reason": word.reason,
+        "proofs": list(word.proofs),
+        "id": word.id,
+    }
 
 
 def _data(gate: Gate, said: Signed | None) -> dict[str, Any]:

@@ -31,3 +31,12 @@ ONCE: Final = RetryPolicy(maximum_attempts=1)
 CARD_PAUSE: Final = timedelta(milliseconds=250)
 RECORD_PAUSE: Final = timedelta(milliseconds=50)
 CHAT_BREAK: Final = timedelta(seconds=10)
+# After so many breaks each is twice as long: a chat that is gone for days must not fill the history.
+CHAT_BREAKS: Final = 6
+LONGEST_CHAT_BREAK: Final = timedelta(minutes=10)
+# Buttons of many calls are taken off one after the other, at the pace that the chat allows.
+RETIRE_ATTEMPT: Final = timedelta(minutes=5)
+# When nobody has answered in any round, those who come last are called again.
+CALLED_AGAIN_EVERY: Final = timedelta(minutes=30)
+# Before an incident continues as new: a chat that is down must not hold up the next call.
+CARD_BEFORE_NEW: Final = timedelta(minutes=1)

@@ -1,6 +1,7 @@
 """The staged fix rollout: stage after stage, until one is not promoted. What a stage is stands in `stage.py`.
 
-What it takes from people stands in `gated.py`. Ask the Query `view` for the whole state.
+What it takes from people stands in `heard.py`, `gated.py`, `stoppable.py` and `pausable.py`. Ask the
+Query `view` for the whole state.
 """
 
 import asyncio
@@ -15,8 +16,8 @@ from workflows.effects import even_if_cancelled
 from workflows.gate import GateKeeper
 from workflows.hearing import Hearing
 from workflows.holding import Holding
+from workflows.pausable import PausableRun
 from workflows.stage import StageRun
-from workflows.stoppable import StoppableRun
 from workflows.undoing import Undoing
 
 with workflow.unsafe.imports_passed_through():
@@ -28,7 +29,7 @@ with workflow.unsafe.imports_passed_through():
 
 
 @workflow.defn(name="rollout")
-class Rollout(StoppableRun):
+class Rollout(PausableRun):
     """One run of a rollout runbook."""
 
     @workflow.init
@@ -69,7 +70,7 @@ class Rollout(StoppableRun):
         except ActivityError as error:
             return self._board.end(RunState.FAILED, f"the runbook cannot be used: {calls.reason(error)}")
         self._gates.know(plan.people, mfa=plan.spec.target.is_production)
-        self._board.view.may_roll_back = may_roll_back(plan)
+        self._board.view.may_roll_back = self._board.view.may_pause = may_roll_back(plan)
         holding = Holding(self._board, plan)
         undoing = Undoing(self._board, self._gates, holding, plan)
         try:
@@ -100,6 +101,7 @@ class Rollout(StoppableRun):
         for number, stage in enumerate(plan.spec.stages, start=1):
             if self._stands(stage) is not StageState.AHEAD:
                 continue  # done before the run continued as new
+            await self._board.unpaused()
             ending = await self._stage(holding, undoing, number, stage).run()
             if ending is not None:
                 return ending

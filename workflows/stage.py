@@ -11,21 +11,19 @@ from workflows.board import Board
 from workflows.effects import apply, ended, even_if_cancelled
 from workflows.gate import GateKeeper
 from workflows.holding import Holding
+from workflows.share import ShareWatch
 from workflows.undoing import Undoing
 
 with workflow.unsafe.imports_passed_through():
     from activities.checks import CheckReport, Foreseen
-    from activities.watching import WatchResult
+    from activities.signing import StillGood
     from holdfast.domain.evidence import Evidence
     from holdfast.domain.gates import Gate, GateState
     from holdfast.domain.journal import Effect
     from holdfast.domain.signoff import Lapse, SignOff
-    from holdfast.domain.view import ExposedShare, RunState, RunView, StageState
+    from holdfast.domain.view import RunState, StageState
     from holdfast.runbook import plan as planned
     from holdfast.runbook.kinds.rollout import Stage
-    from holdfast.verdict.exposure import summed
-    from holdfast.verdict.observation import Baseline, Observation, Outcome, Verdict
-    from holdfast.verdict.view import to_view
 
 # The share of a stage that has no canary side.
 _EVERYBODY = 100
@@ -52,6 +50,7 @@ class StageRun:
         self._board, self._gates, self._holding, self._undoing = board, gates, holding, undoing
         self._plan, self._stage, self._number = undoing.plan, stage, number
         self._id = f"{number}-{stage.name}"
+        self._shares = ShareWatch(board, gates, self._plan, number=number, stage=stage, answered=self._answered)
         self._asked: Gate | None = None
         self._foreseen: list[Foreseen] = []
         self._signed_off_keys: set[str] = set()  # of points of no return
@@ -92,10 +91,10 @@ class StageRun:
             if gate.turned_down:
                 return await self._refused("rejected")
             # The sign-off may have taken weeks: look again before acting.
-            rechecked = await self._checked(f"{gate_id}-recheck", signed=True)
-            if isinstance(rechecked, str):
-                return await self._refused(rechecked)
-            good = await self._gates.still_good(gate)
+            looked = await self._looked_again(gate, f"{gate_id}-recheck")
+            if isinstance(looked, str):
+                return await self._refused(looked)
+            rechecked, good = looked
             evidence = questions.evidence_for(self._plan, self._stage, rechecked, file=good.file)
             exposure = rechecked.exposure
             again = self._void_if_changed(gate, good.problem, evidence)
@@ -104,6 +103,17 @@ class StageRun:
                 return None
             await self._holding.release()
             asked += 1
+
+    async def _looked_again(self, gate: Gate, gate_id: str) -> tuple[CheckReport, StillGood] | str:
+        """Return what is found before acting on an approval, or why the stage stops; a pause makes it old."""
+        while True:
+            rechecked = await self._checked(gate_id, signed=True)
+            if isinstance(rechecked, str):
+                return rechecked
+            good = await self._gates.still_good(gate)
+            if not self._board.view.paused_by:
+                return rechecked, good
+            await self._holding.release()
 
     def _void_if_changed(self, gate: Gate, problem: str, evidence: Evidence) -> str:
         """Return why the approvals are void, having voided them; empty when they are good."""
@@ -143,7 +153,7 @@ class StageRun:
                 self._mark(StageState.PROMOTED)
                 self._board.show(say=f"{title}: promoted")
                 return None
-            ending, why = RunState.ROLLED_BACK, self._board.view.headline
+            ending, why = RunState.ROLLED_BACK, self._board.doing.headline
         except ActivityError as error:
             ending, why = RunState.FAILED, f"{title} could not be done: {calls.reason(error)}"
         except _Declined as declined:
@@ -169,58 +179,39 @@ class StageRun:
         for effect in first:  # an answer may take days, and the baseline is to be fresh
             if self._would_change(effect):
                 await self._permitted(effect)
+        await self._board.unpaused()
         baseline = await calls.take_baseline(self._plan, not_before=view.stable_since)
         view.baseline = baseline.describe()
-        for effect in first:
+        for number, effect in enumerate(first):
+            if await self._board.unpaused() and not number:  # nothing is out yet
+                baseline = await calls.take_baseline(self._plan, not_before=view.stable_since)
             await self._apply(effect)
         if not stage.has_canary:
             self._board.show(RunState.WATCHING, f"{stage.title}: watching everybody")
-            if not await self._healthy(_EVERYBODY, baseline):
+            if not await self._shares.may_go_on(_EVERYBODY, baseline):
                 return False
         for share in stage.shares_percent:
+            if await self._board.unpaused():  # the canary has no traffic yet
+                baseline = await calls.take_baseline(self._plan, not_before=view.stable_since)
             await self._apply(planned.share_effect(view.run_id, spec, stage, share))
             self._board.line(stage.name).share_percent = share
             self._board.show(RunState.WATCHING, f"{stage.title}: watching {share} % of the traffic")
-            if not await self._healthy(share, baseline):
+            if not await self._shares.may_go_on(share, baseline):
                 return False
+        await self._promote()
+        return True
+
+    async def _promote(self) -> None:
+        """Give everybody what the canary has."""
+        view, spec, stage = self._board.view, self._plan.spec, self._stage
         self._board.show(RunState.CHANGING, f"{stage.title}: promoting to everybody", quietly=True)
         for effect in planned.promotion_effects(view.run_id, spec, stage):
             # What has its turn `after` comes when everybody has the rest.
             self._everybodys = effect.part == planned.ALL
+            if self._everybodys:
+                await self._board.unpaused()
             await self._apply(effect)
         view.stable_since = workflow.now()
-        return True
-
-    async def _healthy(self, share: int, baseline: Baseline) -> bool:
-        """Watch one share; a person decides where the verdict cannot."""
-        asked = 0
-        while True:
-            asked += 1
-            seen = await self._watched(share, baseline)
-            if isinstance(seen, WatchResult) and seen.outcome is Outcome.CONTINUE:
-                return True
-            if isinstance(seen, WatchResult) and seen.outcome is Outcome.ROLLBACK:
-                self._board.show(headline=f"{self._stage.title}: {seen.reason}.")
-                return False
-            gate = self._ask_about(seen, share, f"{self._id}-at-{share}-{asked}")
-            last = seen.seen if isinstance(seen, WatchResult) else []
-            if not await self._answered_under_guard(gate, share, baseline, last):
-                return False
-            watched = isinstance(seen, WatchResult) and seen.outcome is Outcome.PAUSE
-            if watched and gate.state is not GateState.VOIDED:
-                return True  # a person took the risk; asking the same again would only tire them
-            self._board.show(RunState.WATCHING, self._at(share, "watched again"))
-
-    async def _watched(self, share: int, baseline: Baseline) -> WatchResult | str:
-        """Return what was seen of the canary, or why nothing could be seen: blind is not bad."""
-        run_id = self._board.view.run_id
-        try:
-            result = await calls.watch_share(run_id, self._plan, self._stage, share, baseline)
-        except ActivityError as error:
-            return calls.reason(error)
-        self._count_exposure(result)
-        self._show_verdict(result.verdict)
-        return result
 
     async def _roll_back(self, why: str) -> str:
         """Undo the stage and say whether the target is proven to be as it was."""
@@ -238,7 +229,11 @@ class StageRun:
         """
         attempt = 0
         while True:
+            await self._board.unpaused()
             report = await self._held_and_checked(signed=signed)
+            if self._board.view.paused_by:  # what was found is old when somebody resumes
+                await self._holding.release()
+                continue
             if isinstance(report, str) or not report.problems:
                 return report
             attempt += 1
@@ -287,14 +282,11 @@ class StageRun:
             if not gate.goes_on:
                 continue  # its evidence grew too old before anybody answered
             good = await self._gates.still_good(gate)
+            while not good.problem and await self._board.unpaused():  # a pause makes it old
+                good = await self._gates.still_good(gate)
             if not good.problem:
                 return
             self._gates.void(gate, good.problem)
-
-    def _ask_about(self, seen: WatchResult | str, share: int, gate_id: str) -> Gate:
-        if isinstance(seen, str):
-            return questions.ask_about_blindness(self._gates, gate_id, self._stage, share, seen)
-        return questions.ask_about_verdict(self._gates, gate_id, self._stage, share, seen, plan=self._plan)
 
     async def _answered(self, gate: Gate) -> None:
         """Ask, and wait until the gate is closed."""
@@ -303,49 +295,6 @@ class StageRun:
         )
         self._asked = gate
         await self._gates.decided(gate)
-
-    async def _answered_on_record(self, gate: Gate) -> None:
-        """Ask, and wait until an approval is on record as well."""
-        await self._answered(gate)
-        if gate.goes_on:
-            await self._gates.on_record()
-
-    async def _answered_under_guard(
-        self, gate: Gate, share: int, baseline: Baseline, seen: list[Observation]
-    ) -> bool:
-        """Wait for a person, but roll back without one if the canary gets bad meanwhile; True to go on."""
-        answer = asyncio.create_task(self._answered_on_record(gate))
-        guard = asyncio.create_task(self._turned_bad(share, baseline, seen))
-        try:
-            await workflow.wait([answer, guard], return_when=asyncio.FIRST_COMPLETED)
-            if not answer.done():
-                self._gates.supersede(f"the canary had to go meanwhile: {guard.result()}")
-                self._board.show(headline=f"{self._stage.title}: {guard.result()}.")
-                return False
-            await answer
-            if not gate.turned_down:
-                return True
-            decided = "by decision" if gate.state is GateState.REJECTED else "because nobody decided in time"
-            self._board.show(headline=self._at(share, f"rolled back {decided}."))
-            return False
-        finally:
-            answer.cancel()
-            guard.cancel()
-
-    async def _turned_bad(self, share: int, baseline: Baseline, seen: list[Observation]) -> str:
-        """Return why the canary must go, as soon as it must; never returns while it need not."""
-        run_id = self._board.view.run_id
-        try:
-            result = await calls.watch_share(
-                run_id, self._plan, self._stage, share, baseline, until_rollback=True, seen=seen
-            )
-        except ActivityError as error:
-            self._board.show(say=f"nobody guards the canary while you think: {calls.reason(error)}")
-            await workflow.wait_condition(lambda: False)
-            raise
-        self._count_exposure(result)
-        self._show_verdict(result.verdict)
-        return result.reason
 
     # --- bookkeeping ------------------------------------------------------------------------------------
 
@@ -364,33 +313,6 @@ class StageRun:
     def _would_change(self, effect: Effect) -> bool:
         return any(one.title == effect.title and one.differs for one in self._foreseen)
 
-    def _count_exposure(self, seen: WatchResult) -> None:
-        """Add up whom the canary has met, where requests are counted."""
-        if seen.requests_seen is None:
-            return
-        view, share = self._board.view, seen.verdict.share_percent
-        met = ExposedShare(share_percent=share, on_canary=seen.requests_seen, bad=seen.bad_requests or 0)
-        view.exposed = [*(each for each in view.exposed if each.share_percent != share), _added(view, met)]
-        view.exposure = summed((each.share_percent, each.on_canary, each.bad) for each in view.exposed).words
-
-    def _at(self, share: int, what: str) -> str:
-        return f"{self._stage.title} at {share} %: {what}"
-
     def _mark(self, state: StageState) -> None:
         line = self._board.line(self._stage.name)
         line.state, line.share_percent = state, 0
-
-    def _show_verdict(self, verdict: Verdict) -> None:
-        self._board.view.verdict = to_view(verdict, self._plan.scoring)
-        said = f"verdict at {verdict.share_percent} %: {verdict.outcome}. {verdict.reason}"
-        self._board.show(say=said, quietly=True)
-
-
-def _added(view: RunView, met: ExposedShare) -> ExposedShare:
-    """Add to what this share has met before, in this stage or an earlier one."""
-    before = [each for each in view.exposed if each.share_percent == met.share_percent]
-    return ExposedShare(
-        share_percent=met.share_percent,
-        on_canary=met.on_canary + sum(each.on_canary for each in before),
-        bad=met.bad + sum(each.bad for each in before),
-    )

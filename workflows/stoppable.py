@@ -7,7 +7,8 @@ from typing import Any, TypeVar
 from temporalio import workflow
 
 from workflows.effects import ended
-from workflows.gated import GatedRun, sender
+from workflows.gated import GatedRun
+from workflows.heard import sender
 from workflows.undoing import Undoing
 
 with workflow.unsafe.imports_passed_through():
@@ -43,7 +44,7 @@ class StoppableRun(GatedRun):
     )
     async def roll_back_later(self, message: Any = None) -> None:
         """Begin a rollback, or say in the timeline why it did not count."""
-        refused = await self._hearing.refused_signal(message, RollBack)
+        refused = await self._hearing.refused_signal(message, RollBack, signal="roll_back")
         said = refused or self._called_off(parse(RollBack, message)).text
         self._board.show(say=f"{sender(message)}: {said}")
         await self._tell(message, said)

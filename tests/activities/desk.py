@@ -59,6 +59,7 @@ class Desk:
     email: RecordingChannel = field(default_factory=lambda: RecordingChannel("email"))
     book: MemoryBook = field(default_factory=MemoryBook)
     audit: MemoryAudit = field(default_factory=MemoryAudit)
+    once_by_key: tuple[str, ...] = ()
 
     @property
     def activities(self) -> CallingActivities:
@@ -69,6 +70,7 @@ class Desk:
             keyring=KEYS,
             run_url=lambda run_id: f"http://ui/{run_id}",
             link_for=lambda run_id, gate, person: f"http://web/{run_id}/{gate.id}/{person.name}",
+            once_by_key=self.once_by_key,
         )
 
     async def run(self, method: Callable[[Any], Awaitable[Any]], request: Any) -> Any:

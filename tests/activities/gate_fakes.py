@@ -5,12 +5,14 @@ import itertools
 from collections import defaultdict, deque
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 
 from holdfast.domain.errors import InvalidInput, Unavailable
 from holdfast.domain.people import Person
 from holdfast.domain.view import MessageRef
 from holdfast.ports.audit import AuditEntry, ChainedEntry, ChainReport
-from holdfast.ports.notices import Notice, NoticeKind, SentNotice
+from holdfast.ports.duty import Cover
+from holdfast.ports.notices import Notice, NoticeKind, Page, SentNotice
 
 
 @dataclass(frozen=True)
@@ -29,6 +31,7 @@ class RecordingChannel:
     Attributes:
         name: `telegram` or `email`.
         notices: what was sent, as (short name, notice), oldest first; an uncertain one is there if it arrived.
+        pages: calls to incidents, likewise; each key of a person once.
         said: plain texts, oldest first.
         retired: what the messages that were retired say now, by message id.
         gone: ids of messages that cannot be edited any more.
@@ -38,6 +41,7 @@ class RecordingChannel:
 
     name: str = "telegram"
     notices: list[tuple[str, Notice]] = field(default_factory=list)
+    pages: list[tuple[str, Page]] = field(default_factory=list)
     said: list[Said] = field(default_factory=list)
     retired: dict[str, str] = field(default_factory=dict)
     gone: set[str] = field(default_factory=set)
@@ -46,6 +50,7 @@ class RecordingChannel:
 
     def __post_init__(self) -> None:
         self._ids = itertools.count(1)
+        self.sent: dict[tuple[str, str], MessageRef] = {}
 
     def reaches(self, person: Person) -> bool:
         return bool(person.email) if self.name == "email" else person.telegram_id is not None
@@ -54,6 +59,15 @@ class RecordingChannel:
         self._stumble(person)
         self.notices.append((person.name, notice))
         return MessageRef(chat=person.name, message_id=str(next(self._ids)))
+
+    async def page(self, person: Person, page: Page) -> MessageRef:
+        self._stumble(person)
+        known = self.sent.get((person.name, page.key))
+        if known is None:
+            self.pages.append((person.name, page))
+            known = MessageRef(chat=person.name, message_id=str(next(self._ids)))
+            self.sent[(person.name, page.key)] = known
+        return known
 
     async def say(self, person: Person, text: str, *, paste: str = "") -> None:
         self._stumble(person)
@@ -75,6 +89,26 @@ class RecordingChannel:
             raise InvalidInput(f"{person.name} cannot be reached by {self.name}")
         if self.troubles[person.name]:
             raise self.troubles[person.name].popleft()
+
+
+class MemoryDuty:
+    """A `DutyBook`; `down` makes it unavailable."""
+
+    def __init__(self) -> None:
+        self.items: list[Cover] = []
+        self.down = False
+
+    async def put(self, cover: Cover) -> bool:
+        if cover.id in {c.id for c in self.items}:
+            return False
+        self.items.append(cover)
+        return True
+
+    async def covers(self, rota: str = "", *, since: datetime, until: datetime) -> Sequence[Cover]:
+        if self.down:
+            raise Unavailable("the database does not answer")
+        found = [c for c in self.items if rota in {"", c.rota} and c.since < until and c.until > since]
+        return sorted(found, key=lambda cover: cover.at)
 
 
 class MemoryBook:

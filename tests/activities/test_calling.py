@@ -193,6 +193,36 @@ async def test_what_a_worker_was_sending_when_it_died_is_uncertain_and_not_repea
     assert desk.recorded()[-1] == (AuditKind.REQUEST, "boris", "uncertain")
 
 
+async def test_a_channel_that_sends_once_by_key_is_given_again_what_a_dead_worker_was_sending() -> None:
+    desk = Desk(once_by_key=("telegram",))
+    gate = ask(*desk.people, remind={})
+    desk.telegram.troubles["boris"].append(Killed())
+    with pytest.raises(Killed):
+        await desk.call(gate)
+    [begun] = desk.book.entries.values()
+
+    assert await desk.call(gate) is None
+
+    [(name, notice)] = desk.telegram.notices
+    assert (name, notice.key) == ("boris", begun.key)
+    assert desk.book.states()[0] == ("boris", "telegram", "sent")
+    assert desk.recorded()[0] == (AuditKind.REQUEST, "boris", "sent")
+
+
+async def test_what_is_due_no_more_is_not_repeated_after_a_crash() -> None:
+    desk = Desk(once_by_key=("telegram",))
+    gate = ask(*desk.people)
+    desk.telegram.troubles["boris"].append(Killed())
+    with pytest.raises(Killed):
+        await desk.call(gate)
+    desk.now += 4 * DAY
+
+    await desk.call(gate)
+
+    assert [kind for kind, _ in desk.telegram.to("boris")] == [REMINDER]
+    assert desk.book.states()[0] == ("boris", "telegram", "uncertain")
+
+
 async def test_a_store_that_is_down_is_retried_soon_and_nothing_is_sent_without_it() -> None:
     desk = Desk()
     gate = ask(*desk.people)

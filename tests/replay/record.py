@@ -22,6 +22,8 @@ from tests.fakes import eventually
 from tests.server import start_server
 from tests.workflows import test_rollback
 from tests.workflows.conftest import PEOPLE, House, Run, open_house, runbook
+from tests.workflows.incident_house import Incident, opened
+from tests.workflows.test_rollback import watching
 
 
 async def promoted(run: Run) -> None:
@@ -113,6 +115,53 @@ async def called_off(run: Run) -> None:
     systems.holds_up.clear()
 
 
+async def paused(run: Run) -> None:
+    """Paused while a share is watched, resumed; paused at a gate that is approved meanwhile, resumed."""
+    first = await run.answer()
+    await watching(run, 5)
+    await run.say("pause", by="boris", reason="customers call")
+    asked = run.house.metrics.asked[run.name]
+    await eventually(lambda: run.house.metrics.asked[run.name] > asked + 60)  # the guard watches
+    await run.say("resume")
+    second = await run.gate(lambda g: g.id != first.id)
+    await run.say("pause")
+    await run.answer(gate=second)
+    await run.handle.signal("resume", signing.pasted(signing.word(run.handle.id, "resume", "vera")))
+
+
+async def acknowledged(incident: Incident) -> None:
+    """Acknowledged, noted by a signal, handed over, taken over, resolved; somebody else is refused."""
+    await incident.called(1)
+    await incident.say("acknowledge")
+    note = signing.word(incident.handle.id, "note", "gleb", reason="the portal answers 503")
+    await incident.handle.signal("note", signing.pasted(note))
+    await incident.handle.signal("resolve", "what?")
+    await incident.say("hand_over", to="vera")
+    await incident.called(2)
+    await incident.say("acknowledge", by="vera")
+    await incident.say("hand_over", by="boris", to="boris")
+    await incident.say("resolve", by="boris", reason="the pool was too small")
+
+
+async def expired_ack(incident: Incident) -> None:
+    """Nobody in the first step; every round in vain; then an acknowledgement that runs out."""
+    await incident.until(lambda v: "nobody has answered" in v.headline)
+    await incident.say("acknowledge", by="boris")
+    await incident.called(3)
+    await incident.say("resolve", by="boris", reason="it went away")
+
+
+INCIDENTS: dict[str, tuple[Callable[[Incident], Awaitable[None]], dict[str, Any]]] = {
+    "acknowledged": (acknowledged, {}),
+    "expired-ack": (
+        expired_ack,
+        {
+            "steps": [{"page": ["hermit"], "wait": "1s"}, {"page": ["boris"], "wait": "1s"}],
+            "rounds": 2,
+            "acknowledged_for": "2s",
+        },
+    ),
+}
 STAGES: dict[str, Callable[[], list[dict[str, Any]]]] = {
     "five-changes": lambda: [test_rollback.five_changes(), runbook("NAME")["stages"][1]],
     "no-return": lambda: [test_rollback.expand_then_contract(), runbook("NAME")["stages"][1]],
@@ -125,6 +174,9 @@ POLICIES: dict[str, dict[str, Any]] = {
         "remind": {"after": ["1s"], "in_working_hours": False},
     }
 }
+PACES: dict[str, dict[str, Any]] = {
+    "paused": {"paces": {"default": {"settle": "0.1s", "window": "2s", "interval": "0.5s"}}}
+}
 SCENARIOS: dict[str, Callable[[Run], Awaitable[None]]] = {
     "promoted": promoted,
     "rolled-back": rolled_back,
@@ -135,6 +187,7 @@ SCENARIOS: dict[str, Callable[[Run], Awaitable[None]]] = {
     "stuck": stuck,
     "no-return": no_return,
     "called-off": called_off,
+    "paused": paused,
 }
 
 
@@ -147,7 +200,7 @@ async def record(house: House, version: str, folder: Path) -> None:
             file = house.write(stages=STAGES[name]())
             house.systems.states[(f"{file}-db", "all")] = {"revision": "0006"}
         else:
-            file = house.write(**_stages(POLICIES.get(name)))
+            file = house.write(**_stages(POLICIES.get(name)), **PACES.get(name, {}))
         house.targets.targets[file].down = name == "stopped"
         run = await house.start(file)
         await play(run)
@@ -159,6 +212,12 @@ async def record(house: House, version: str, folder: Path) -> None:
                 house.client.get_workflow_handle(f"hold-{file}"), folder / "hold" / f"{version}-let-go.json"
             )
             await _keep(await _undone(house, run), folder / "undo" / f"{version}-approved.json")
+
+    for name, (play_incident, policy) in INCIDENTS.items():
+        incident = await opened(house, skipping=False, **policy)
+        await play_incident(incident)
+        await incident.result()
+        await _keep(incident.handle, folder / "incident" / f"{version}-{name}.json")
 
 
 async def _undone(house: House, run: Run) -> WorkflowHandle[Any, Any]:

@@ -15,6 +15,7 @@ from temporalio.worker import Worker
 
 from activities.calling import CallingActivities
 from activities.guard import Guard, install
+from activities.paging import PagingActivities
 from activities.signing import RecordActivities, SigningActivities
 from holdfast.adapters.temporal.history import TemporalHistory
 from holdfast.adapters.temporal.runs import TemporalRuns
@@ -24,7 +25,7 @@ from holdfast.domain.view import RunView
 from holdfast.ports.runs import RolloutRequest
 from holdfast.runbook.library import RunbookLibrary
 from tests import signing
-from tests.activities.gate_fakes import MemoryAudit, MemoryBook, RecordingChannel
+from tests.activities.gate_fakes import MemoryAudit, MemoryBook, MemoryDuty, RecordingChannel
 from tests.fakes import ChatRoom, MemoryLog, Metrics, Systems, Target, Targets, eventually
 from workers.queues import chat_worker, record_worker, run_workers
 from workers.refusals import keep_refusals
@@ -36,6 +37,7 @@ PEOPLE = {
         {"name": "boris", "title": "Boris (SRE lead)", "telegram_id": 2, "roles": ["lead"]},
         {"name": "vera", "title": "Vera (SRE lead)", "telegram_id": 3, "roles": ["lead"]},
         {"name": "gleb", "title": "Gleb (stand-in)", "telegram_id": 4, "roles": ["stand-in"]},
+        {"name": "hermit", "title": "Hermit (nowhere to be reached)"},
     ]
 }
 METRICS = {"latency_p95": 30, "error_rate": 30, "message_volume": 20, "cpu_memory": 10, "database_time": 10}
@@ -83,6 +85,11 @@ def runbook(name: str, **changes: Any) -> dict[str, Any]:
     return file
 
 
+def run_url(run_id: str) -> str:
+    """Where a run's page would be."""
+    return f"http://ui/{run_id}"
+
+
 class StandingDelegations:
     """`ports.delegations.StandingDelegations` in memory, without its checks."""
 
@@ -114,6 +121,7 @@ class House:
     private: RecordingChannel = field(default_factory=RecordingChannel)
     book: MemoryBook = field(default_factory=MemoryBook)
     audit: MemoryAudit = field(default_factory=MemoryAudit)
+    duty: MemoryDuty = field(default_factory=MemoryDuty)
     delegations: StandingDelegations = field(default_factory=StandingDelegations)
     guard: Guard = field(default_factory=lambda: Guard(signing.KEYS))
     verdicts: MemoryLog = field(default_factory=MemoryLog)
@@ -126,7 +134,10 @@ class House:
             self.book,
             self.audit,
             keyring=signing.KEYS,
-            run_url=lambda run_id: f"http://ui/{run_id}",
+            run_url=run_url,
+        )
+        paging = PagingActivities(
+            library, self.duty, [self.private], self.audit, keyring=signing.KEYS, run_url=run_url
         )
         return [
             *run_workers(
@@ -145,7 +156,7 @@ class House:
                 ),
                 verdicts=lambda: self.verdicts,
             ),
-            chat_worker(self.client, self.chat, calling, run_url=lambda run_id: f"http://ui/{run_id}"),
+            chat_worker(self.client, self.chat, calling, run_url=run_url, paging=paging),
             record_worker(self.client, RecordActivities(audit=self.audit, delegations=self.delegations)),
         ]
 
@@ -175,6 +186,41 @@ class House:
             f"{name}-tool": {"kind": "command", "run": ["a"], "revert": ["b"], "state": ["c"], "done": "on"},
         }
         path.write_text(yaml.safe_dump(file))
+
+    def write_incident(
+        self, *, steps: list[dict[str, Any]] | None = None, rounds: int = 1, acknowledged_for: str = "30m"
+    ) -> str:
+        """Write an incident runbook with a policy and a rota, `NAME` of its own, and return its name."""
+        name = f"incident-{next(_numbers)}"
+        usual = [{"page": [f"rota:{name}"], "wait": "5m"}, {"page": ["lead"], "wait": "10m"}]
+        policy = {
+            "title": "First on duty, then the leads",
+            "steps": json.loads(json.dumps(steps or usual).replace("NAME", name)),
+            "rounds": rounds,
+            "acknowledged_for": acknowledged_for,
+        }
+        rota = {"title": "Support", "members": ["anna"], "turn": "7d", "begins": "2026-01-05T10:00"}
+        spec = {
+            "kind": "incident",
+            "name": name,
+            "title": "Something is wrong",
+            "summary": "Calls those who can help.",
+            "openers": ["oncall"],
+            "escalation": name,
+            "responders": ["gleb"],
+        }
+        self._add("escalation/policies.yaml", "policies", {name: policy})
+        self._add("escalation/duty.yaml", "rotas", {name: rota})
+        (self.directory / "incident").mkdir(exist_ok=True)
+        (self.directory / "incident" / f"{name}.yaml").write_text(yaml.safe_dump(spec, sort_keys=False))
+        return name
+
+    def _add(self, file: str, key: str, items: dict[str, Any]) -> None:
+        path = self.directory / file
+        path.parent.mkdir(exist_ok=True)
+        known = yaml.safe_load(path.read_text()) if path.exists() else {key: {}}
+        known[key] |= items
+        path.write_text(yaml.safe_dump(known))
 
     async def start(self, name: str, **more: Any) -> "Run":
         request = RolloutRequest(runbook=name, requested_by="anna", **more)
@@ -223,6 +269,11 @@ class Run:
             self.handle.id, signing.decision(self.handle.id, gate, by, choice, **more)
         )
         return gate
+
+    async def say(self, act: str, by: str = "anna", **more: Any) -> DecisionReply:
+        """Say a word as the private chat of this person would."""
+        said = signing.word(self.handle.id, act, by, **more)
+        return await self.house.runs().say(self.handle.id, said)
 
     async def roll_back(self, by: str = "anna", to: str = "", **more: Any) -> DecisionReply:
         said = RollBack(by=by, to=to, **more)

@@ -197,5 +197,5 @@ async def test_the_details_show_the_json_to_paste_and_where_the_run_stands(house
     assert gate.evidence in text
     assert "WAITING FOR A DECISION" in text
     names = {d.name for d in details.definition.update_definitions}
-    assert names == {"decide", "send_code", "extend", "delegate", "roll_back"}
+    assert names == {"decide", "send_code", "extend", "delegate", "roll_back", "pause", "resume"}
     await run.handle.cancel()

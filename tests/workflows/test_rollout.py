@@ -229,7 +229,7 @@ async def test_a_chat_that_is_down_does_not_hold_the_run_up_and_hears_of_the_end
         ({"runbook": "nowhere", "requested_by": "anna"}, "unknown runbook 'nowhere'"),
         (
             {"runbook": "{name}", "requested_by": "mallory"},
-            "unknown person 'mallory'; known: anna, boris, gleb, vera",
+            "unknown person 'mallory'; known: anna, boris, gleb, hermit, vera",
         ),
         ({"runbook": "{name}", "requested_by": "boris"}, "'boris' may not start"),
         ({"runbook": "{name}", "requested_by": "anna", "pace": "hasty"}, "known: default"),

@@ -8,7 +8,8 @@ from holdfast.domain.decisions import ROLLBACK, Choice, CodeRequest, Extension, 
 from holdfast.domain.gates import Gate, outcome_of, who_said
 from holdfast.domain.journal import EntryStatus, JournalEntry
 from holdfast.domain.rollback import may_be_undone
-from holdfast.domain.view import RunView, StageView, VerdictView
+from holdfast.domain.view import IncidentView, RunView, StageView, VerdictView
+from holdfast.domain.words import Act
 
 
 def details(view: RunView) -> str:
@@ -19,10 +20,11 @@ def details(view: RunView) -> str:
     parts = [
         f"## {view.state.upper()}: {view.headline}",
         *(_gate(view.gate, view.run_id) if view.gate else []),
-        _plan(view),
+        *(_incident(view.incident, view) if view.incident else [_plan(view)]),
         *(_verdict(view.verdict, view.baseline, view.run_id) if view.verdict else []),
         *([f"**Exposure** (one request counts as one user): {view.exposure}."] if view.exposure else []),
         *_journal(view),
+        *_pause(view),
         *_decided(view),
         "### Timeline\n" + "\n".join(f"- {line.at:%H:%M:%S} {line.text}" for line in reversed(view.log)),
         "—\n\n&nbsp;",
@@ -150,6 +152,76 @@ def _way_back(view: RunView) -> list[str]:
             f"**To undo it** ({', '.join(view.may_roll_back)}): *Send an Update* → `send_code` with "
             f"`{request}`, then *Send an Update* → `roll_back` with the JSON from the bot. Add a stage's name "
             f"as `to` and that stage stays. On a command line: `holdfast rollback {view.run_id} --as NAME`"
+        )
+    ]
+
+
+def _incident(incident: IncidentView, view: RunView) -> list[str]:
+    head = (
+        f"### {view.title}\nRunbook `{view.runbook}` ({view.digest or 'not read yet'}), "
+        f"opened by {view.requested_by} at {view.started_at:%Y-%m-%d %H:%M:%S} UTC"
+    )
+    return [
+        head,
+        "\n".join(f"- {line}" for line in _standing_of(incident)),
+        *(
+            ["### What to look at first\n" + "\n".join(f"- {s.title}" for s in view.stages)]
+            if view.stages
+            else []
+        ),
+        *([] if view.state.ended else _how_to_say()),
+    ]
+
+
+def _standing_of(incident: IncidentView) -> Iterator[str]:
+    if incident.tier:
+        yield f"**Customer**: tier {incident.tier}, order value {incident.value:g}"
+    if incident.owner and incident.acknowledged_until:
+        yield f"**Has it**: {incident.owner}, until {incident.acknowledged_until:%Y-%m-%d %H:%M:%S} UTC"
+    if incident.step:
+        yield f"**Called**: step {incident.step} of {incident.steps}, round {incident.round}"
+    yield f"**Called so far**: {', '.join(incident.called) or 'nobody'}"
+    if incident.next_call:
+        whom = f": {', '.join(incident.next_called)}" if incident.next_called else ""
+        yield f"**Next call**: {incident.next_call:%Y-%m-%d %H:%M:%S} UTC{whom}"
+    if incident.resolution:
+        yield f"**Resolved**: {incident.resolution}"
+    yield f"**May answer**: {', '.join(incident.may_answer) or 'nobody yet'}"
+
+
+def _how_to_say() -> list[str]:
+    acts: dict[str, dict[str, str]] = {
+        "I have it": {"gate": Act.ACKNOWLEDGE},
+        "Somebody else takes it": {"gate": Act.HAND_OVER, "to": "their-name"},
+        "Note": {"gate": Act.NOTE, "reason": "what is to be noted"},
+        "It is over": {"gate": Act.RESOLVE, "reason": "what was wrong and what ended it"},
+    }
+    return [
+        (
+            "**How to answer on this page**\n\n"
+            "**1.** *More Actions* → *Send an Update* → `send_code`. Paste one of these with your own name:"
+        ),
+        "\n".join(f"- {name}: `{_asked(asked)}`" for name, asked in acts.items()),
+        (
+            "**2.** *More Actions* → *Send an Update* → `acknowledge`, `hand_over`, `note` or `resolve`. Paste "
+            "the whole JSON from the bot, submit. **While no worker is up**: *Send a Signal* of the same name."
+        ),
+    ]
+
+
+def _asked(asked: dict[str, str]) -> str:
+    return json.dumps({"by": "your-name"} | asked, ensure_ascii=False)
+
+
+def _pause(view: RunView) -> list[str]:
+    if view.state.ended or not view.may_pause:
+        return []
+    act = Act.RESUME if view.paused_by else Act.PAUSE
+    asked = _asked({"gate": act})
+    return [
+        (
+            f"**To {act} it** ({', '.join(view.may_pause)}): *Send an Update* → `send_code` with `{asked}`, "
+            f"then *Send an Update* → `{act}` with the JSON from the bot."
         )
     ]
 

@@ -6,6 +6,7 @@ from datetime import datetime
 from holdfast.domain.decisions import Choice, Decision, Signed
 from holdfast.domain.gates import Gate
 from holdfast.domain.proofs import CODE_GOOD_FOR, Keyring
+from holdfast.domain.words import Word
 
 
 def paste_for(
@@ -48,9 +49,18 @@ def sealed(keyring: Keyring, run_id: str, execution: str, said: Signed, *, now: 
     signed = keyring.signed(said.model_copy(update={"expires_at": until}), run=run_id, execution=execution)
     shown = signed.model_dump(mode="json", exclude_none=True) | {"proofs": "+".join(said.proofs)}
     kept = [name for name in _SHOWN if shown.get(name)]
+    if isinstance(said, Word):
+        kept = ["act", *(name for name in kept if name != "gate")]
     if said.action == Choice.REJECT and "reason" not in kept:
         kept.insert(kept.index("expires_at"), "reason")
     return json.dumps({name: shown[name] for name in kept}, ensure_ascii=False, indent=2)
+
+
+def said_in_person(keyring: Keyring, run_id: str, word: Word, *, now: datetime) -> Word:
+    """Sign the word of somebody whom the channel has recognised; good for `CODE_GOOD_FOR`."""
+    until = (now + CODE_GOOD_FOR).replace(microsecond=0)
+    dated = word.model_copy(update={"expires_at": until})
+    return dated.model_copy(update={"code": keyring.signed(dated, run=run_id, execution="").code})
 
 
 _SHOWN = ("gate", "decision", "to", "until", "by", "evidence", "reason", "expires_at", "proofs", "code")

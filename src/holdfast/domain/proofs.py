@@ -16,11 +16,12 @@ from pydantic import BaseModel, ConfigDict
 
 from holdfast.domain.decisions import Answer, RollBack, Signed
 from holdfast.domain.errors import DecisionRefused
+from holdfast.domain.words import Word
 
 CODE_GOOD_FOR: Final = timedelta(minutes=30)
 TOTP: Final = "totp"
 # Channels that recognise people themselves; what comes by any other way needs a code from the private chat.
-_OWN_CHANNELS: Final = {"telegram", "web"}
+OWN_CHANNELS: Final = frozenset({"telegram", "web"})
 _CODE_CHARACTERS: Final = 16  # 80 bits: nobody guesses them, and a validator could not count guesses
 _BUTTON_CHARACTERS: Final = 20
 _SHORTEST_KEY: Final = 16
@@ -32,8 +33,8 @@ class Claim(BaseModel):
     Attributes:
         run: the run's id.
         execution: Temporal's id of this execution of the run, so that a reset asks anew; empty where only the
-            gate's token is known.
-        gate: the gate's id, or `token:` and its token.
+            gate's token is known, and in a `Word`, which outlives the executions of a long run.
+        gate: the gate's id, or `token:` and its token; of a `Word` its act.
         action: what is said, see `Signed.action`.
         channel: `telegram`, `web`, or `code` for a code that a person carries to the Temporal UI or a terminal.
     """
@@ -54,27 +55,34 @@ class Claim(BaseModel):
 def claim_of(said: Signed, *, run: str, execution: str) -> Claim:
     """Return what the code of this message has to cover; a message without an expiry has none."""
     if said.expires_at is None:
-        raise DecisionRefused(
-            Answer.NOT_PROVEN,
-            "This needs your own approval code. Ask the bot for it in your private chat (/gates), or run "
-            f"'holdfast gate code {run}{_option(said)} --as {said.by}'; then paste the whole JSON that it "
-            "sends you.",
-        )
+        raise DecisionRefused(Answer.NOT_PROVEN, _how_to_prove(said, run))
+    gate = said.gate or f"token:{said.token}"
+    if isinstance(said, Word):
+        gate, execution = str(said.act), ""
     return Claim(
         run=run,
         execution=execution if said.gate else "",
-        gate=said.gate or f"token:{said.token}",
+        gate=gate,
         person=said.by,
         action=said.action,
         evidence=said.evidence,
-        channel=said.channel if said.channel in _OWN_CHANNELS else "code",
+        channel=said.channel if said.channel in OWN_CHANNELS else "code",
         proofs=said.proofs,
         expires_at=said.expires_at.astimezone(UTC),
     )
 
 
-def _option(said: Signed) -> str:
-    return " --rollback" if isinstance(said, RollBack) else ""
+def _how_to_prove(said: Signed, run: str) -> str:
+    if isinstance(said, Word):
+        return (
+            f"This needs your own approval code. Say it to the bot, or send the update 'send_code' with "
+            f'{{"by": "{said.by}", "gate": "{said.act}"}} and paste the whole JSON that the bot sends you.'
+        )
+    option = " --rollback" if isinstance(said, RollBack) else ""
+    return (
+        "This needs your own approval code. Ask the bot for it in your private chat (/gates), or run "
+        f"'holdfast gate code {run}{option} --as {said.by}'; then paste the whole JSON that it sends you."
+    )
 
 
 class Keyring:

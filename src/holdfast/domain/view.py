@@ -23,11 +23,18 @@ class RunState(StrEnum):
     ROLLED_BACK = "rolled back"
     STOPPED = "stopped"
     FAILED = "failed"
+    PAUSED = "paused"
+    OPEN = "open"
+    ACKNOWLEDGED = "acknowledged"
+    RESOLVED = "resolved"
 
     @property
     def ended(self) -> bool:
         """Whether nothing more will happen."""
-        return self in {RunState.PROMOTED, RunState.ROLLED_BACK, RunState.STOPPED, RunState.FAILED}
+        return self in _ENDED
+
+
+_ENDED = {RunState.PROMOTED, RunState.ROLLED_BACK, RunState.STOPPED, RunState.FAILED, RunState.RESOLVED}
 
 
 class StageState(StrEnum):
@@ -180,6 +187,38 @@ class LogLine(BaseModel):
     text: str
 
 
+class IncidentView(BaseModel):
+    """What an incident's run shows beside what all runs show.
+
+    Attributes:
+        tier: of the customer; empty where none was named.
+        value: of the order it is about.
+        owner: short name of who has acknowledged; empty while nobody has.
+        acknowledged_until: when the acknowledgement runs out and people are called again.
+        step: of the escalation policy, from 1.
+        steps: how many the policy has.
+        round: how often the policy has been gone through, from 1.
+        called: short names of those who were called, oldest first.
+        next_call: when the next ones are called; None while nobody will be.
+        next_called: short names of them, as far as known.
+        resolution: why it is over.
+        may_answer: short names of those who may acknowledge, hand over and resolve.
+    """
+
+    tier: str = ""
+    value: float = 0.0
+    owner: str = ""
+    acknowledged_until: datetime | None = None
+    step: int = 0
+    steps: int = 0
+    round: int = 1
+    called: list[str] = Field(default_factory=list[str])
+    next_call: datetime | None = None
+    next_called: list[str] = Field(default_factory=list[str])
+    resolution: str = ""
+    may_answer: list[str] = Field(default_factory=list[str])
+
+
 class RunView(BaseModel):
     """Everything a person may want to see of a run.
 
@@ -193,6 +232,10 @@ class RunView(BaseModel):
         exposure: the same in words.
         may_roll_back: short names of those who may ask for a rollback, at any time before the end.
         stable_since: when this run last changed what everybody gets; metrics from before are another system's.
+        kind: of the runbook.
+        may_pause: short names of those who may pause and resume it.
+        paused_by: short name of who has paused it; empty while it goes on.
+        incident: what only an incident has.
     """
 
     run_id: str
@@ -218,6 +261,10 @@ class RunView(BaseModel):
     stable_since: datetime | None = None
     may_roll_back: list[str] = Field(default_factory=list[str])
     people: People = People()
+    kind: str = "rollout"
+    may_pause: list[str] = Field(default_factory=list[str])
+    paused_by: str = ""
+    incident: IncidentView | None = None
 
 
 class MessageRef(BaseModel):
@@ -225,8 +272,10 @@ class MessageRef(BaseModel):
 
     Attributes:
         uncertain: an earlier copy may have arrived without our knowing its id.
+        thread: id of the topic it is in; empty for none.
     """
 
     chat: str
     message_id: str
     uncertain: bool = False
+    thread: str = ""

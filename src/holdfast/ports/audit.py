@@ -23,6 +23,7 @@ class AuditKind(StrEnum):
     ROLLBACK = "rollback"  # somebody asked for one
     CODE = "code"  # an approval code was handed out
     ENROLMENT = "enrolment"  # of an authenticator app
+    MESSAGE = "message"  # somebody decided about one of unknown fate
 
 
 class AuditEntry(BaseModel):

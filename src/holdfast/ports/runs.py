@@ -5,6 +5,7 @@ from pydantic import BaseModel
 from holdfast.domain.decisions import CodeRequest, Decision, DecisionReply, Extension, Handover, RollBack
 from holdfast.domain.gates import Gate
 from holdfast.domain.view import RunView
+from holdfast.domain.words import Word
 
 
 class RolloutRequest(BaseModel):
@@ -37,13 +38,38 @@ class UndoRequest(BaseModel):
     reason: str = ""
 
 
+class IncidentRequest(BaseModel):
+    """What opens an incident; the Temporal UI's "Start workflow" takes the same JSON.
+
+    Attributes:
+        runbook: name of the runbook file of `kind: incident`, without its ending.
+        requested_by: short name of the person who opens it.
+        title: what is wrong, in one line.
+        tier: of the customer it is about; empty: the default of `priorities.yaml`.
+        value: of the order it is about.
+    """
+
+    runbook: str
+    requested_by: str
+    title: str
+    tier: str = ""
+    value: float = 0.0
+
+
 class RunLine(BaseModel):
-    """One run in a list."""
+    """One run in a list.
+
+    Attributes:
+        status: `running` or how it ended; where it shows more of itself, its state.
+        started_at: ISO 8601, UTC.
+        kind: of its runbook, e.g. `rollout`, `incident`.
+    """
 
     run_id: str
     runbook: str
     status: str
     started_at: str
+    kind: str = "rollout"
 
 
 class WaitingGate(BaseModel):
@@ -100,6 +126,21 @@ class RunControl(Protocol):
         Raises:
             DecisionRefused: it does not count, and why: not by this person, nothing to undo, the run has ended.
             UnknownName: there is no such run, or no such stage.
+        """
+        ...
+
+    async def open_incident(self, request: IncidentRequest, *, run_id: str) -> bool:
+        """Open an incident. Otherwise as `start`."""
+        ...
+
+    async def say(self, run_id: str, word: Word) -> DecisionReply:
+        """Pause or resume a run; acknowledge, hand over, comment on or resolve an incident.
+
+        Stored durably while no worker is up, and the reply says so.
+
+        Raises:
+            DecisionRefused: it does not count, and why: not by this person, not in this state, not this kind.
+            UnknownName: there is no such run.
         """
         ...
 

@@ -30,6 +30,8 @@ _OURS: dict[str, type[HoldfastError]] = {
 def refusal(error: WorkflowUpdateFailedError) -> Exception:
     """Return what a run said no with; the error itself where that is none of ours."""
     cause = _said(error)
+    if cause is not None and "expected but not found" in cause.message:
+        return DecisionRefused(Answer.UNREADABLE, "This run takes no such thing: it is of another kind.")
     if cause is None or not cause.type:
         return error
     if cause.type in set(Answer):

@@ -3,7 +3,7 @@
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, Final
 
 from pydantic import BaseModel
 from temporalio.client import (
@@ -33,9 +33,11 @@ from holdfast.domain.decisions import (
 )
 from holdfast.domain.errors import EngineUnavailable
 from holdfast.domain.view import RunView
-from holdfast.ports.runs import RolloutRequest, RunLine, UndoRequest, WaitingGate
+from holdfast.domain.words import Word
+from holdfast.ports.runs import IncidentRequest, RolloutRequest, RunLine, UndoRequest, WaitingGate
 
 _STATE = SearchAttributeKey.for_keyword("HoldfastState")
+_INCIDENT: Final = "incident"
 _RUNBOOK = SearchAttributeKey.for_keyword("HoldfastRunbook")
 # A tap has to be answered within about fifteen seconds, with time left for the signal that may follow.
 _UPDATE_TIMEOUT = timedelta(seconds=4)
@@ -78,6 +80,16 @@ class TemporalRuns:
     async def roll_back(self, run_id: str, request: RollBack) -> DecisionReply:
         """Ask for a rollback in the same way."""
         return await self._now_or_later(run_id, "roll_back", request)
+
+    async def open_incident(self, request: IncidentRequest, *, run_id: str) -> bool:
+        """Open an incident."""
+        return await self._started(
+            _INCIDENT, request, run_id, f"{request.title}, opened by {request.requested_by}"
+        )
+
+    async def say(self, run_id: str, word: Word) -> DecisionReply:
+        """Say a word as an Update; as a durable Signal when no worker answers in time."""
+        return await self._now_or_later(run_id, word.act, word)
 
     async def extend(self, run_id: str, extension: Extension) -> DecisionReply:
         """Move the deadline of a run's open gate."""
@@ -124,7 +136,7 @@ class TemporalRuns:
         """Return the newest runs, newest first."""
         lines: list[RunLine] = []
         async with self._engine() as client:
-            query = f'WorkflowType = "{self._workflow}"'
+            query = f'WorkflowType IN ("{self._workflow}", "{_INCIDENT}")'
             async for run in client.list_workflows(query, limit=limit, rpc_timeout=_CALL_TIMEOUT):
                 state = run.typed_search_attributes.get(_STATE)
                 lines.append(
@@ -133,6 +145,7 @@ class TemporalRuns:
                         runbook=run.typed_search_attributes.get(_RUNBOOK) or "",
                         status=state or (run.status.name.lower() if run.status else "unknown"),
                         started_at=f"{run.start_time:%Y-%m-%d %H:%M:%S} UTC",
+                        kind=run.workflow_type,
                     )
                 )
         return lines

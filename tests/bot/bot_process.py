@@ -1,6 +1,7 @@
 """The bot as a process that may be killed; what it does to runs is kept in a file.
 
 Arguments: URL of the Bot API, token, directory, and where to hang: `before`, `after` an effect, or `never`.
+Its effects are in `effects.txt` of the directory, and the updates that it took in `inbox.sqlite`.
 """
 
 import asyncio
@@ -30,6 +31,7 @@ from tests.bot.fakes import (
     MemorySecondFactor,
     a_view,
 )
+from tests.bot.intake_fakes import SqliteInbox, commands, services_beside
 
 
 class FileRuns(MemoryRuns):
@@ -82,9 +84,17 @@ async def main(url: str, token: str, directory: Path, hang: str) -> None:
         notices=MemoryBook(),
         render_chart=lambda view: None,
         now=lambda: datetime.now(UTC),
+        **services_beside(),
     )
     async with Bot(token, session=AiohttpSession(api=TelegramAPIServer.from_base(url))) as bot:
-        await BotApp(bot, services, metrics=BotMetrics(CollectorRegistry())).run()
+        app = BotApp(
+            bot,
+            services,
+            metrics=BotMetrics(CollectorRegistry()),
+            inbox=SqliteInbox(directory / "inbox.sqlite"),
+        )
+        app.dispatcher.include_router(commands(services))
+        await app.run()
 
 
 if __name__ == "__main__":

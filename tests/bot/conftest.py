@@ -11,7 +11,7 @@ import pytest
 from aiogram import Bot
 from prometheus_client import CollectorRegistry
 
-from holdfast.adapters.telegram import TelegramChat, render_view
+from holdfast.adapters.telegram import DirectSending, TelegramChat, render_view
 from holdfast.apps.bot import BotApp, BotMetrics, IntakeSettings, Services
 from holdfast.domain.errors import DecisionRefused
 from holdfast.domain.people import Person
@@ -22,6 +22,7 @@ from tests.bot.fakes import (
     PEOPLE,
     MemoryAudit,
     MemoryDelegations,
+    MemoryDuty,
     MemoryIntents,
     MemoryRuns,
     MemorySecondFactor,
@@ -71,6 +72,7 @@ class World:
     intents: MemoryIntents = field(default_factory=MemoryIntents)
     delegations: MemoryDelegations = field(default_factory=MemoryDelegations)
     audit: MemoryAudit = field(default_factory=MemoryAudit)
+    duty: MemoryDuty = field(default_factory=MemoryDuty)
     notices: MemoryBook = field(default_factory=MemoryBook)
     registry: CollectorRegistry = field(default_factory=CollectorRegistry)
     intake: IntakeSettings = QUICK
@@ -87,6 +89,12 @@ class World:
         folder = self.runbooks / "rollout"
         folder.mkdir(exist_ok=True)
         (folder / f"{name}.yaml").write_text(text or RUNBOOK.format(name=name))
+
+    def write_file(self, name: str, text: str) -> None:
+        """Write one of the files that stand beside the runbooks, e.g. `escalation/duty.yaml`."""
+        path = self.runbooks / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
 
     def may_start(self, person: Person, runbook: str) -> None:
         if "lead" not in person.roles:
@@ -133,10 +141,26 @@ class World:
         chat = {**message["chat"], "id": self.place.bot_id} if private else message["chat"]
         return await self.telegram.press(user, {**message, "chat": chat}, button)
 
+    async def newest(self, count: int = 1) -> dict[str, Any]:
+        """Wait until the bot has written so many messages in the group, and return the last one."""
+        await self.said(count)
+        newest: dict[str, Any] = (await self.telegram.from_bot(self.place))[-1]
+        return newest
+
+    async def reads(self, message: dict[str, Any], words: str) -> dict[str, Any]:
+        """Wait until a message in the group says these words, and return it as it is then."""
+
+        async def found() -> list[dict[str, Any]]:
+            there = await self.telegram.from_bot(self.place)
+            return [m for m in there if m["message_id"] == message["message_id"] and words in m["text"]]
+
+        newest: dict[str, Any] = (await eventually(found, seconds=10))[0]
+        return newest
+
     async def card(self) -> dict[str, Any]:
         """Publish the newest run's card, as a worker does, and return the message."""
         view = list(self.runs.views.values())[-1]
-        sent = await TelegramChat(self.client, self.place.chat).publish(view, message=None)
+        sent = await TelegramChat(DirectSending(self.client), self.place.chat).publish(view, message=None)
         messages = await self.telegram.from_bot(self.place)
         return next(m for m in messages if str(m["message_id"]) == sent.message_id)
 
@@ -156,6 +180,7 @@ class World:
             "delegations": self.delegations,
             "audit": self.audit,
             "notices": self.notices,
+            "duty": self.duty,
             "render_chart": lambda view: None,
             "now": lambda: datetime.now(UTC),
             **self.services,

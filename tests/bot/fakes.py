@@ -1,7 +1,7 @@
 """Ports in memory that answer by the product's own rules, each delivery once."""
 
 import asyncio
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -22,10 +22,12 @@ from holdfast.domain.gates import Delegation, Gate, GateState
 from holdfast.domain.people import People, Person
 from holdfast.domain.proofs import Keyring
 from holdfast.domain.signoff import Slot
-from holdfast.domain.view import RunState, RunView
+from holdfast.domain.view import IncidentView, RunState, RunView
+from holdfast.domain.words import Act, Word
 from holdfast.ports.audit import AuditEntry, ChainedEntry, ChainReport
+from holdfast.ports.duty import Cover
 from holdfast.ports.identity import CodeRefused, Enrolment, Intent
-from holdfast.ports.runs import RolloutRequest, RunLine, WaitingGate
+from holdfast.ports.runs import IncidentRequest, RolloutRequest, RunLine, UndoRequest, WaitingGate
 from tests.telegram import views
 from tests.telegram.standin import LENA, OLGA, PAVEL
 
@@ -44,6 +46,7 @@ PEOPLE = People(
 )
 KEYRING = Keyring(["a secret of the tests, long enough"])
 RUN = "rollout-4f7qk2mz"
+INCIDENT = "incident-7abc2def"
 
 
 def an_open_gate(**changes: object) -> Gate:
@@ -57,6 +60,22 @@ def a_view(**changes: object) -> RunView:
     return views.a_view(**{"gate": an_open_gate(), **changes})
 
 
+def an_incident(**changes: object) -> RunView:
+    """One that is open for ten minutes, that nobody has, and that olga or pavel may answer."""
+    view = RunView(
+        run_id=INCIDENT,
+        runbook="shop-down",
+        title="Checkout is down",
+        requested_by="lena",
+        started_at=datetime.now(UTC) - timedelta(minutes=10),
+        state=RunState.OPEN,
+        kind="incident",
+        people=PEOPLE,
+        incident=IncidentView(may_answer=["olga", "pavel"], steps=2, step=1, called=["pavel"]),
+    )
+    return view.model_copy(update=changes)
+
+
 class MemoryRuns:
     """Runs without an engine.
 
@@ -67,6 +86,7 @@ class MemoryRuns:
         silent_for: people whose decisions are never answered.
         broken: how many calls fail in a way that nobody foresaw.
         starts, decisions, extensions, handovers, rollbacks: every effect, in order.
+        incidents, undos, words: the same for incidents, undoing runs, and what was said to runs.
         codes: every code that was asked for.
         stored: decisions that nobody has checked yet.
         asked: how many calls came.
@@ -80,9 +100,13 @@ class MemoryRuns:
         self.extensions: list[Extension] = []
         self.handovers: list[Handover] = []
         self.rollbacks: list[RollBack] = []
+        self.incidents: list[tuple[str, IncidentRequest]] = []
+        self.undos: list[tuple[str, UndoRequest]] = []
+        self.words: list[tuple[str, Word]] = []
         self.codes: list[CodeRequest] = []
         self.stored: list[Decision] = []
         self.down = False
+        self.now: Callable[[], datetime] = lambda: datetime.now(UTC)
         self.no_worker = False
         self.slow = 0.0
         self.silent_for: set[str] = set()
@@ -158,6 +182,52 @@ class MemoryRuns:
         view.state, view.headline = RunState.ROLLING_BACK, f"{request.by} asked for it."
         return DecisionReply(answer=Answer.ACCEPTED, text="Rolling back.", gate=ROLLBACK)
 
+    async def open_incident(self, request: IncidentRequest, *, run_id: str) -> bool:
+        await self._answer()
+        if run_id in self.views:
+            return False
+        self.incidents.append((run_id, request))
+        self.add(an_incident(run_id=run_id, title=request.title, requested_by=request.requested_by))
+        return True
+
+    async def undo(self, request: UndoRequest, *, run_id: str) -> bool:
+        await self._answer()
+        known = any(there == run_id for there, _ in self.undos)
+        if not known:
+            self.undos.append((run_id, request))
+        return not known
+
+    async def say(self, run_id: str, word: Word) -> DecisionReply:
+        await self._answer()
+        view = self._view(run_id)
+        if self.no_worker:
+            return DecisionReply(answer=Answer.STORED, text="Stored.", gate=word.gate)
+        if word.id not in self._answers:
+            self._answers[word.id] = self._say(view, word)
+        return self._answers[word.id]
+
+    def _say(self, view: RunView, word: Word) -> DecisionReply:
+        KEYRING.check(word, run=view.run_id, execution="", now=self.now())
+        incident = view.incident
+        may = view.may_pause if word.act in {Act.PAUSE, Act.RESUME} else incident.may_answer if incident else []
+        if word.by not in may:
+            raise DecisionRefused(Answer.NOT_AN_APPROVER, f"'{word.by}' may not say that to this run.")
+        if view.state.ended:
+            raise DecisionRefused(Answer.ALREADY_DECIDED, "It is over already.")
+        self.words.append((view.run_id, word))
+        match word.act:
+            case Act.PAUSE:
+                view.state, view.paused_by = RunState.PAUSED, word.by
+            case Act.RESUME:
+                view.state, view.paused_by = RunState.WATCHING, ""
+            case Act.RESOLVE:
+                view.state = RunState.RESOLVED
+            case Act.ACKNOWLEDGE | Act.HAND_OVER if incident:
+                view.state, incident.owner = RunState.ACKNOWLEDGED, word.to or word.by
+            case _:
+                pass
+        return DecisionReply(answer=Answer.ACCEPTED, text="Recorded.", gate=word.gate)
+
     async def send_code(self, run_id: str, request: CodeRequest) -> DecisionReply:
         await self._answer_at_work()
         self.codes.append(request)
@@ -195,7 +265,8 @@ class MemoryRuns:
                 run_id=v.run_id,
                 runbook=v.runbook,
                 status=v.state,
-                started_at=f"{v.started_at:%Y-%m-%d %H:%M} UTC",
+                started_at=v.started_at.isoformat(),
+                kind=v.kind,
             )
             for v in newest[:limit]
         ]
@@ -316,6 +387,10 @@ class MemoryIntents:
     async def put(self, intent: Intent) -> None:
         self._there[intent.person, intent.chat] = intent
 
+    async def peek(self, person: str, chat: str, *, now: datetime) -> Intent | None:
+        intent = self._there.get((person, chat))
+        return intent if intent and now < intent.expires_at else None
+
     async def take(self, person: str, chat: str, *, now: datetime) -> Intent | None:
         intent = self._there.pop((person, chat), None)
         return intent if intent and now < intent.expires_at else None
@@ -341,6 +416,21 @@ class MemoryDelegations:
         for key in mine:
             del self.there[key]
         return len(mine)
+
+
+class MemoryDuty:
+    def __init__(self) -> None:
+        self.there: dict[str, Cover] = {}
+
+    async def put(self, cover: Cover) -> bool:
+        if cover.id in self.there:
+            return False
+        self.there[cover.id] = cover
+        return True
+
+    async def covers(self, rota: str = "", *, since: datetime, until: datetime) -> Sequence[Cover]:
+        found = [c for c in self.there.values() if rota in {"", c.rota} and c.since < until and since < c.until]
+        return sorted(found, key=lambda c: c.at)
 
 
 class MemoryAudit:

@@ -1,4 +1,5 @@
 import asyncio
+import base64
 import json
 from pathlib import Path
 from typing import Any
@@ -7,6 +8,10 @@ from tests.bot.conftest import World
 from tests.bot.fakes import a_view
 from tests.fakes import eventually
 from tests.telegram.standin import LENA, OLGA, PAVEL, STRANGER, TelegramServer, place, write_people
+
+PNG = base64.b64decode(
+    "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=="
+)
 
 
 async def answers(world: World, user: int, *commands: str) -> list[str]:
@@ -33,8 +38,8 @@ async def test_whoami_tells_a_stranger_the_id_to_add(world: World) -> None:
 
 async def test_start_greets_and_help_lists_the_commands(world: World) -> None:
     hello, listed = await answers(world, PAVEL, "/start", "/help")
-    assert hello.startswith("Hello Pavel (on call).")
-    for command in ("/rollout", "/runs", "/run [id]", "/runbooks", "/whoami"):
+    assert hello.startswith("👋 Hello Pavel (on call).")
+    for command in ("/rollout", "/runs", "/run –", "/runbooks", "/incident", "/ack", "/whoami"):
         assert command in hello
         assert command in listed
 
@@ -61,16 +66,39 @@ async def test_runs_lists_the_newest_and_run_shows_the_card_with_its_buttons(wor
         await world.said(3)
         listed, newest, named = await world.telegram.from_bot(world.place)
         answer = await world.telegram.press(PAVEL, named, "Continue")
-    assert listed["text"].startswith("rollout-4f7qk2mz support-surge · waiting for a decision · 2026-11-21")
+        opened = await world.telegram.press(LENA, listed, "Relieve a support surge")
+        *_, card = await world.said(4)
+    assert listed["text"].startswith(
+        "Relieve a support surge\n"
+        "rollout-4f7qk2mz · rollout · waiting for a decision · Sat 21 Nov 2026, 03:12 UTC"
+    )
+    assert "Stage 2 of 3, CRM pool" in listed["text"]
     assert newest["text"].startswith("A copy made at ")
     assert "Keep going to 25 %" in newest["text"]
     assert named["text"].splitlines()[1:] == newest["text"].splitlines()[1:]
     assert answer["text"].startswith("Recorded.")
+    assert opened["text"] == "Here it is."
+    assert card.startswith("A copy made at ")
+
+
+async def test_run_shows_the_picture_of_its_numbers_before_its_card(world: World) -> None:
+    world.runs.add(a_view())
+    world.services["render_chart"] = lambda view: PNG
+    async with world.bot():
+        await world.say(OLGA, "/run")
+
+        async def both() -> list[dict[str, Any]] | None:
+            written = await world.telegram.from_bot(world.place)
+            return written if len(written) == 2 else None
+
+        picture, card = await eventually(both)
+    assert picture["photo"]
+    assert card["text"].startswith("A copy made at ")
 
 
 async def test_without_runs_it_is_said_how_to_start_one(world: World) -> None:
     texts = await answers(world, PAVEL, "/runs", "/run")
-    assert texts == ["There are no runs yet. /rollout starts one."] * 2
+    assert texts == ["There are no runs yet. /runbooks shows what can be started."] * 2
 
 
 async def test_an_unknown_run_is_told_with_the_known_ones(world: World) -> None:
@@ -79,11 +107,10 @@ async def test_an_unknown_run_is_told_with_the_known_ones(world: World) -> None:
     assert text == "⛔ unknown run 'rollout-nope'; known: rollout-4f7qk2mz"
 
 
-async def test_commands_say_when_the_engine_is_down(world: World) -> None:
+async def test_a_command_is_kept_while_the_engine_is_down_and_says_so(world: World) -> None:
     world.runs.down = True
-    world.write_runbook("surge")
-    texts = await answers(world, OLGA, "/runs", "/rollout")
-    assert texts == ["⚠️ Temporal does not answer: nothing was started or changed. Try again in a minute."] * 2
+    [text] = await answers(world, OLGA, "/runs")
+    assert text.startswith("⏳ Temporal does not answer now. I have kept /runs")
 
 
 async def test_an_unforeseen_failure_is_told_after_the_last_attempt(world: World) -> None:
@@ -92,15 +119,10 @@ async def test_an_unforeseen_failure_is_told_after_the_last_attempt(world: World
     assert text.startswith("⚠️ I could not handle that")
 
 
-async def test_the_menu_of_commands_is_published(world: World) -> None:
-    async def menu() -> list[str]:
-        chats = await world.telegram.chats(OLGA)
-        return [c["command"] for chat in chats if chat["chat"] == world.place.chat for c in chat["commands"]]
-
-    async with world.bot():
-        commands = await eventually(menu)
-    asked = ["gates", "gate", "rollback", "code", "extend", "delegate", "enrol"]
-    assert commands == ["rollout", "runs", "run", "runbooks", *asked, "whoami", "help"]
+async def test_help_teaches_one_command_by_example(world: World) -> None:
+    taught, unknown = await answers(world, PAVEL, "/help /pause", "/help nope")
+    assert taught.startswith("/pause – Hold a rollout where it is\n\n/pause rollout-4f7qk2mz the CRM is slow")
+    assert unknown == "⛔ command: there is no /nope; /help lists yours"
 
 
 async def test_what_is_no_command_is_left_alone_in_groups_and_helped_with_in_private(world: World) -> None:

@@ -91,16 +91,18 @@ async def test_a_double_tap_counts_once_and_both_taps_are_answered(world: World)
     assert len(world.runs.decisions) == 1
 
 
-async def test_while_the_engine_is_down_the_tap_is_told_that_it_was_not_recorded(waiting: World) -> None:
+async def test_while_the_engine_is_down_the_tap_is_kept_and_counts_once_when_it_is_back(waiting: World) -> None:
     waiting.runs.down = True
     message = await waiting.card()
     async with waiting.bot():
-        refused = await tap(waiting, PAVEL, APPROVE, message)
+        kept = await tap(waiting, PAVEL, APPROVE, message)
+        assert waiting.runs.decisions == []
         waiting.runs.down = False
-        accepted = await tap(waiting, PAVEL, APPROVE, message)
-    assert refused["text"] == "Temporal does not answer: your decision was NOT recorded. Tap again in a minute."
-    assert refused["show_alert"]
-    assert accepted["text"].startswith("Recorded.")
+        await eventually(lambda: waiting.runs.decisions)
+        await tap(waiting, PAVEL, APPROVE, message)
+    assert "Your tap is kept until" in kept["text"]
+    assert kept["show_alert"]
+    assert len(waiting.runs.decisions) == 1
     assert waiting.counted("holdfast_bot_updates_total", outcome="retried") == 0
 
 
@@ -109,7 +111,7 @@ async def test_an_engine_that_hangs_does_not_leave_the_tap_unanswered(waiting: W
     waiting.services["answer_within"] = timedelta(seconds=0.3)
     async with waiting.bot():
         answer = await tap(waiting, PAVEL, APPROVE)
-    assert "may or may not be recorded" in answer["text"]
+    assert "I write what became of it" in answer["text"]
     assert answer["show_alert"]
 
 
@@ -124,7 +126,7 @@ async def test_a_tap_that_hangs_does_not_keep_the_next_one_waiting(waiting: Worl
         assert not hanging.done()
         late = await hanging
     assert answer["text"].startswith("Recorded.")
-    assert "may or may not be recorded" in late["text"]
+    assert "I write what became of it" in late["text"]
 
 
 async def test_a_failure_nobody_foresaw_is_tried_again_and_the_tap_is_answered(waiting: World) -> None:

@@ -8,9 +8,10 @@ import pytest
 from holdfast.domain.decisions import Choice, Decision
 from holdfast.domain.evidence import Evidence
 from holdfast.domain.gates import Gate, GateState
+from holdfast.domain.people import People
 from holdfast.domain.signoff import Lapse, Slot
 from tests.bot.conftest import World
-from tests.bot.fakes import KEYRING, RUN, a_view, an_open_gate, in_days
+from tests.bot.fakes import KEYRING, PEOPLE, RUN, a_view, an_open_gate, in_days
 from tests.telegram.standin import LENA, OLGA, PAVEL
 from tests.telegram.views import NOW, a_measured_line, a_measured_verdict
 
@@ -44,6 +45,25 @@ async def test_a_personal_button_is_signed_for_the_evidence_that_was_shown(waiti
     [decision] = waiting.runs.decisions
     assert (decision.by, decision.gate, decision.evidence) == ("pavel", GATE, "5d41402abc4b")
     assert decision.proofs == ("telegram",)
+
+
+async def test_a_gate_is_shown_and_rejected_in_the_persons_language(waiting: World) -> None:
+    people = tuple(p.model_copy(update={"language": "ru"}) for p in PEOPLE.people)
+    waiting.services["people"] = lambda: People(people=people)
+    async with waiting.bot():
+        listed = await waiting.ask(OLGA, "/gates", "не хватает одобрений: 1 из 1")
+        message = await waiting.ask(OLGA, "/gate", "Никто не ответит")
+        rows = message["reply_markup"]["inline_keyboard"]
+        reject = next(b["callback_data"] for row in rows for b in row if b["callback_data"].startswith("r:"))
+        asked = await waiting.press(OLGA, message, reject)
+        question = await waiting.told(OLGA, "Хватит одного нажатия")
+        [first, *_] = [b for row in question["reply_markup"]["inline_keyboard"] for b in row]
+        answer = await waiting.press(OLGA, question, first["callback_data"])
+    assert "Без срока: ждёт сколько нужно." in listed["text"]
+    assert asked["text"].startswith("Почему?")
+    assert first["text"] == "Риск слишком высок"
+    assert answer["text"].startswith("Записано.")
+    assert waiting.runs.decisions[0].reason == "Risk too high"  # the record has one language
 
 
 async def test_a_written_reason_rejects(waiting: World) -> None:

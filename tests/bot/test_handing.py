@@ -3,9 +3,10 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
+from holdfast.domain.people import People
 from holdfast.ports.audit import AuditKind
 from tests.bot.conftest import World
-from tests.bot.fakes import RUN, a_view, an_open_gate, in_days
+from tests.bot.fakes import PEOPLE, RUN, a_view, an_open_gate, in_days
 from tests.telegram.standin import LENA, OLGA
 
 GATE = "2-crm-pool-pause-1"
@@ -14,6 +15,11 @@ NEXT_YEAR = datetime.now(UTC).year + 1
 
 
 DEADLINE = in_days(3)
+
+
+def in_russian(world: World) -> None:
+    people = tuple(p.model_copy(update={"language": "ru"}) for p in PEOPLE.people)
+    world.services["people"] = lambda: People(people=people)
 
 
 @pytest.fixture
@@ -78,6 +84,19 @@ async def test_delegate_hands_one_gate_over(waiting: World) -> None:
     assert [(h.by, h.to, h.until) for h in waiting.runs.handovers] == [("olga", "lena", None)]
 
 
+async def test_more_time_is_asked_for_and_granted_in_russian(waiting: World) -> None:
+    in_russian(waiting)
+    async with waiting.bot():
+        await waiting.ask(OLGA, "/extend", "сдвинуть срок вопроса")
+        await waiting.ask(OLGA, f"/extend {GATE} скоро", "срок: «скоро» — не дата")
+        await waiting.ask(OLGA, f"/extend {GATE} +7д ждём совет", f"Вопрос «{GATE}» открыт до")
+        await waiting.ask(OLGA, f"/delegate {GATE} olga", "«olga» — это вы")
+        await waiting.ask(OLGA, "/delegate выкл", "У вас нет постоянных передач.")
+    [extension] = waiting.runs.extensions
+    assert extension.until == DEADLINE + timedelta(days=7)
+    assert extension.reason == "ждём совет"
+
+
 async def test_at_a_gate_with_second_factor_both_need_a_code(world: World) -> None:
     world.runs.add(a_view(gate=an_open_gate(mfa=True, deadline=in_days(3))))
     world.factor.apps["olga"] = 1
@@ -96,7 +115,7 @@ async def test_at_a_gate_with_second_factor_both_need_a_code(world: World) -> No
 async def test_delegate_all_stands_from_day_to_day_and_hands_over_what_is_open(waiting: World) -> None:
     async with waiting.bot():
         message = await waiting.ask(OLGA, f"/delegate all lena today {NEXT_YEAR}-01-06", "Remembered: lena")
-        await waiting.ask(OLGA, "/delegate off", "Taken back: 1 standing delegation(s)")
+        await waiting.ask(OLGA, "/delegate off", "Taken back: one standing delegation.")
     assert f"✅ {GATE} ({RUN}): lena may answer gate" in message["text"]
     [handover] = waiting.runs.handovers
     assert handover.until == datetime(NEXT_YEAR, 1, 6, 23, 59, tzinfo=BERLIN)
@@ -109,7 +128,7 @@ async def test_delegate_all_for_later_leaves_what_is_open_and_says_so(waiting: W
         message = await waiting.ask(
             OLGA, f"/delegate all lena {NEXT_YEAR}-01-02 {NEXT_YEAR}-01-06", "Remembered: lena"
         )
-    assert "The 1 gate(s) that wait for you now stay yours" in message["text"]
+    assert "The gate that waits for you now stays yours" in message["text"]
     [delegation] = waiting.delegations.there.values()
     assert delegation.since == datetime(NEXT_YEAR, 1, 2, tzinfo=BERLIN)
     assert waiting.runs.handovers == []

@@ -4,9 +4,10 @@ from typing import Any
 
 import pytest
 
+from holdfast.domain.people import People
 from holdfast.domain.view import RunState, RunView
 from tests.bot.conftest import World
-from tests.bot.fakes import KEYRING, RUN
+from tests.bot.fakes import KEYRING, PEOPLE, RUN
 from tests.fakes import eventually
 from tests.telegram.standin import LENA, OLGA, PAVEL, STRANGER
 from tests.telegram.views import a_standing_entry, an_undoable_view
@@ -258,15 +259,15 @@ async def test_while_no_worker_is_up_it_is_asked_blindly_and_stored(watching: Wo
     assert (answer["text"], answer["show_alert"]) == ("Stored.", True)
 
 
-async def test_while_temporal_is_down_nothing_is_recorded_and_the_question_stays(watching: World) -> None:
+async def test_while_temporal_is_down_a_confirmation_is_kept_and_rolls_back_once(watching: World) -> None:
     async with watching.bot():
         question = await asked(watching)
         watching.runs.down = True
-        refused = await watching.press(OLGA, question, EVERYTHING)
+        kept = await watching.press(OLGA, question, EVERYTHING)
+        assert watching.runs.rollbacks == []
         watching.runs.down = False
-        answer = await watching.press(OLGA, question, EVERYTHING)
-    assert "NOT recorded" in refused["text"]
-    assert answer["text"] == "Rolling back."
+        await eventually(lambda: watching.runs.rollbacks)
+    assert "Your tap is kept until" in kept["text"]
     assert len(watching.runs.rollbacks) == 1
 
 
@@ -278,3 +279,19 @@ async def test_code_has_the_json_for_a_rollback_sent_by_the_run(watching: World)
     assert (request.by, request.gate, request.to) == ("olga", "rollback", "rate")
     assert told["text"] == "Sent to olga."
     assert unknown["text"].startswith("⛔")
+
+
+async def test_a_rollback_is_asked_about_and_confirmed_in_russian(watching: World) -> None:
+    people = tuple(p.model_copy(update={"language": "ru"}) for p in PEOPLE.people)
+    watching.services["people"] = lambda: People(people=people)
+    async with watching.bot():
+        question = await watching.ask(OLGA, f"/rollback {RUN}", "откатить это?")
+        buttons = labels(question)
+        refused = await watching.ask(LENA, f"/rollback {RUN}", "Извините")
+        answer = await watching.press(OLGA, question, buttons[0])
+    assert "Откатится, сначала новое" in question["text"]
+    assert "Подтвердить можете только вы" in question["text"]
+    assert buttons[0] == "Откатить всё"
+    assert buttons[-1] == "Отмена"
+    assert "могут откатить" in refused["text"]
+    assert answer["text"] == "Идёт откат."

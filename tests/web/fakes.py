@@ -281,6 +281,10 @@ class MemoryIntents:
     async def put(self, intent: Intent) -> None:
         self.kept[intent.person, intent.chat] = intent
 
+    async def peek(self, person: str, chat: str, *, now: datetime) -> Intent | None:
+        intent = self.kept.get((person, chat))
+        return intent if intent and now < intent.expires_at else None
+
     async def take(self, person: str, chat: str, *, now: datetime) -> Intent | None:
         intent = self.kept.pop((person, chat), None)
         return intent if intent and now < intent.expires_at else None

@@ -1,4 +1,4 @@
-"""Outcomes as messages."""
+"""Outcomes and refusals in the words of the person who reads them."""
 
 from datetime import datetime
 
@@ -9,13 +9,14 @@ from holdfast.apps.bot.times import shown
 from holdfast.apps.bot.wishes import Wish
 from holdfast.domain.people import Person
 from holdfast.domain.proofs import CODE_GOOD_FOR
+from holdfast.i18n import understood
 
 
 def pasted(outcome: Outcome, wish: Wish, person: Person, now: datetime) -> str:
     """Return, as HTML for the private chat, the JSON to copy and how to use it."""
     return fill(
         gate_texts.PASTE,
-        what=f"{wish.run}: {wish.choice}",
+        what=f"{wish.run}: {understood(wish.choice)}",
         paste=outcome.paste,
         until=shown(now + CODE_GOOD_FOR, person.zone),
         run=wish.run,

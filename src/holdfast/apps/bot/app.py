@@ -1,48 +1,54 @@
 """The bot as a whole: from an update to an answer."""
 
 import asyncio
-from typing import Any, NoReturn
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import replace
+from typing import NoReturn, cast
 
 import structlog
-from aiogram import Bot, Dispatcher, Router
-from aiogram.enums import ChatType
-from aiogram.exceptions import AiogramError
-from aiogram.types import BotCommand, Update
-from aiogram.utils.backoff import Backoff, BackoffConfig
+from aiogram import Bot
+from aiogram.types import Update
 
-from holdfast.apps.bot import texts
-from holdfast.apps.bot.basics import help_router, whoami_router
-from holdfast.apps.bot.clerk import Clerk
-from holdfast.apps.bot.codes import Codes
-from holdfast.apps.bot.decisions import decisions_router, unknown_buttons_router
-from holdfast.apps.bot.errands import Errands
-from holdfast.apps.bot.finding import Finder
 from holdfast.apps.bot.floods import WaitOutFloods
-from holdfast.apps.bot.gates import Gates
-from holdfast.apps.bot.handing import Handing
-from holdfast.apps.bot.intake import Intake, IntakeSettings
+from holdfast.apps.bot.handling import Around, Handling
+from holdfast.apps.bot.intake import Intake, Leading, always_leading
+from holdfast.apps.bot.intake_settings import IntakeSettings
+from holdfast.apps.bot.memory_inbox import MemoryInbox
+from holdfast.apps.bot.menus import publish_menus
 from holdfast.apps.bot.metrics import BotMetrics
-from holdfast.apps.bot.middlewares import ErrorsInWords, OnlyKnownPeople
-from holdfast.apps.bot.reasons import Reasons
-from holdfast.apps.bot.rollbacks import Rollbacks
-from holdfast.apps.bot.rollouts import Rollouts
-from holdfast.apps.bot.runs import Runs
-from holdfast.apps.bot.second_factor import SecondFactors
+from holdfast.apps.bot.middlewares import FewStrangers
+from holdfast.apps.bot.polling import Storing
+from holdfast.apps.bot.routes import routes
 from holdfast.apps.bot.services import Services
-from holdfast.apps.bot.taps import Taps
+from holdfast.apps.bot.telling import Notices, language_of
+from holdfast.apps.bot.tickets import InTurn
+from holdfast.apps.bot.webhook import WebhookSettings
+from holdfast.i18n import speaking
+from holdfast.ports.inbox import Inbox
+from holdfast.ports.runs import RunControl
 
 _UPDATES = ["message", "callback_query"]
 _log: structlog.stdlib.BoundLogger = structlog.get_logger(__name__)
+
+
+def nothing_around(_: Update) -> AbstractContextManager[None]:
+    """Surround the handling of an update by nothing."""
+    return nullcontext()
 
 
 class BotApp:
     """The Telegram bot of Holdfast.
 
     Args:
-        bot: client of the Bot API; the caller closes its session. One process a token may run this.
+        bot: client of the Bot API; the caller closes its session.
         services: what the handlers call.
         metrics: where is counted; by default in `prometheus_client`'s own registry.
         intake: how updates are taken.
+        inbox: where updates are kept until they are handled. Without one they are kept in memory, and a crash
+            loses those that wait; the log says so.
+        leading: when this process takes and handles updates, for several on one token; by default always.
+        around: surrounds the handling of each update, and each notice about one (whose id is negative).
+        webhook: how Telegram reaches the bot; without it updates are fetched.
     """
 
     def __init__(
@@ -52,90 +58,70 @@ class BotApp:
         *,
         metrics: BotMetrics | None = None,
         intake: IntakeSettings | None = None,
+        inbox: Inbox | None = None,
+        leading: Leading | None = None,
+        around: Around = nothing_around,
+        webhook: WebhookSettings | None = None,
     ) -> None:
         self._bot = bot
+        self.services = services
         bot.session.middleware(WaitOutFloods())
         self._metrics = metrics or BotMetrics()
-        self._dispatcher = self._routes(services)
-        self._intake = Intake(
-            bot,
-            self._handle,
-            allowed_updates=_UPDATES,
-            metrics=self._metrics,
-            settings=intake or IntakeSettings(),
-            on_quarantine=self._apologise,
-        )
+        self._leading = leading or always_leading()
+        in_turn = replace(services, runs=cast("RunControl", InTurn(services.runs)))
+        self.dispatcher = routes(in_turn, self._metrics)
+        self.dispatcher.message.outer_middleware(FewStrangers(services, self._metrics))
+        self.intake = self._intake(intake or IntakeSettings(), inbox or _in_memory(), around, webhook)
 
     async def run(self) -> NoReturn:
         """Answer updates until cancelled; what is being handled then is still brought to its end.
 
         Raises:
-            InvalidInput: Telegram does not accept the token.
+            InvalidInput: Telegram does not accept the token, or the webhook's port cannot be had.
         """
-        commands = asyncio.create_task(self._publish_commands())
+        menus = asyncio.create_task(self._publish_menus())
         try:
-            await self._intake.run()
+            await self.intake.run()
         finally:
-            commands.cancel()
-            await asyncio.wait({commands})
+            menus.cancel()
+            await asyncio.wait({menus})
 
-    def _routes(self, services: Services) -> Dispatcher:
-        taps, finder = Taps(services, self._metrics), Finder(services)
-        clerk = Clerk(services, finder)
-        errands, rollbacks = Errands(services, clerk), Rollbacks(services, clerk, taps)
-        rollouts, gates = Rollouts(services, taps), Gates(services, finder, taps)
-        codes, reasons = Codes(services, errands, finder, taps), Reasons(services, errands, taps)
-        known = Router(name="known-people")
-        known.message.middleware(OnlyKnownPeople(services, self._metrics))
-        known.include_routers(
-            rollouts.commands(),
-            Runs(services).commands(),
-            gates.commands(),
-            rollbacks.commands(),
-            codes.commands(),
-            Handing(services, errands, finder).commands(),
-            SecondFactors(services, errands).router(),
-            reasons.private(),
-            help_router(),
+    def _intake(
+        self, settings: IntakeSettings, inbox: Inbox, around: Around, webhook: WebhookSettings | None
+    ) -> Intake:
+        bot, services, metrics = self._bot, self.services, self._metrics
+        handling = Handling(
+            bot,
+            inbox,
+            self._handle,
+            tell=Notices(bot, services, around),
+            around=around,
+            probe=lambda: services.runs.recent(limit=1),
+            now=services.now,
+            metrics=metrics,
+            settings=settings,
         )
-        commands = Router(name="commands")
-        commands.message.middleware(ErrorsInWords(services))
-        commands.include_routers(whoami_router(services, self._metrics), known, reasons.in_groups())
-        dispatcher = Dispatcher(disable_fsm=True)
-        dispatcher.include_routers(
-            commands,
-            decisions_router(errands, taps),
-            rollouts.buttons(),
-            gates.buttons(),
-            codes.buttons(),
-            rollbacks.buttons(),
-            reasons.buttons(),
-            unknown_buttons_router(taps),
+        storing = Storing(str(bot.id), inbox, handling.offer, now=services.now, metrics=metrics)
+        return Intake(
+            bot,
+            handling,
+            storing,
+            leading=self._leading,
+            webhook=webhook,
+            allowed_updates=_UPDATES,
+            metrics=metrics,
+            settings=settings,
         )
-        return dispatcher
 
     async def _handle(self, update: Update, received_at: float) -> None:
-        await self._dispatcher.feed_update(self._bot, update, received_at=received_at)
+        with speaking(language_of(update, self.services)):
+            await self.dispatcher.feed_update(self._bot, update, received_at=received_at)
 
-    async def _apologise(self, raw: Any, _: Exception) -> None:
-        """Tell the person whose tap or command could not be handled, as far as that can be read."""
-        match raw:
-            case {"callback_query": {"id": str(query_id)}}:
-                await self._bot.answer_callback_query(query_id, text=texts.BROKEN_TAP, show_alert=True)
-            case {"message": {"text": str(text), "chat": {"id": int(chat_id), **chat}}} if (
-                text.startswith("/") or chat.get("type") == ChatType.PRIVATE
-            ):
-                await self._bot.send_message(chat_id, texts.BROKEN)
-            case _:
-                pass
+    async def _publish_menus(self) -> None:
+        await self._leading.wait()
+        await publish_menus(self._bot, self.services)
 
-    async def _publish_commands(self) -> None:
-        commands = [BotCommand(command=name, description=text) for name, text in texts.COMMANDS.items()]
-        for pause_seconds in Backoff(BackoffConfig(min_delay=1, max_delay=300, factor=3, jitter=0.1)):
-            try:
-                await self._bot.set_my_commands(commands)
-            except (AiogramError, UnicodeDecodeError, TypeError) as error:
-                _log.warning("bot_commands_not_published", error=type(error).__name__)
-                await asyncio.sleep(pause_seconds)
-            else:
-                return
+
+def _in_memory() -> Inbox:
+    _log.warning("bot_inbox_in_memory", remedy="hand in a durable inbox; a crash loses the updates that wait")
+    return MemoryInbox()

@@ -7,6 +7,7 @@ from holdfast.apps.bot import gate_texts as texts
 from holdfast.apps.bot.finding import Finder
 from holdfast.apps.bot.services import Services
 from holdfast.apps.bot.standins import StandIns
+from holdfast.apps.bot.texts import say
 from holdfast.apps.bot.times import shown
 from holdfast.apps.bot.wishes import What, Wish
 from holdfast.domain import standing
@@ -18,6 +19,7 @@ from holdfast.domain.people import Person
 from holdfast.domain.proofs import CODE_GOOD_FOR, TOTP
 from holdfast.domain.rollback import asked_in_person
 from holdfast.domain.view import RunView
+from holdfast.i18n import understood
 from holdfast.ports.audit import AuditEntry, AuditKind
 
 TELEGRAM: Final = "telegram"
@@ -87,7 +89,7 @@ class Clerk:
         """Let the group's button through: the run knows it by itself, and a decision can be stored for it."""
         if wish.button and not self._finder.is_personal(wish.button):
             return Case(person=person, wish=wish)
-        raise DecisionRefused("unreadable_run", texts.UNREADABLE_RUN_TAP)
+        raise DecisionRefused("unreadable_run", say(texts.UNREADABLE_RUN_TAP))
 
     async def needs_code(self, case: Case) -> bool:
         """Whether a code of the authenticator app has to be asked for first."""
@@ -144,7 +146,7 @@ class Clerk:
         said = RollBack(by=person.name, to=to, reason=reason, channel=TELEGRAM, id=key, proofs=(TELEGRAM,))
         signed = asked_in_person(self._services.keyring, run, said, now=self._services.now())
         reply = await self._services.runs.roll_back(run, signed)
-        return Outcome(label=reply.answer, text=reply.text, alert=reply.answer is Answer.STORED)
+        return Outcome(label=reply.answer, text=understood(reply.text), alert=reply.answer is Answer.STORED)
 
     async def _send(self, case: Case, gate: Gate, proofs: tuple[str, ...]) -> Outcome:
         runs, run, said = self._services.runs, case.wish.run, self._said(case, gate, proofs)
@@ -154,7 +156,7 @@ class Clerk:
             reply = await runs.hand_over(run, self._signed(said, run, gate.execution))
         else:
             reply = await runs.decide(run, self._signed(said, run, gate.execution))
-        return Outcome(label=reply.answer, text=reply.text, alert=reply.answer is Answer.STORED)
+        return Outcome(label=reply.answer, text=understood(reply.text), alert=reply.answer is Answer.STORED)
 
     async def _leave(self, case: Case, proofs: tuple[str, ...]) -> Outcome:
         wish = case.wish
@@ -170,7 +172,7 @@ class Clerk:
         )
         reply = await self._services.runs.decide(wish.run, self._signed(decision, wish.run, ""))
         stored = reply.answer is Answer.STORED
-        text = texts.STORED_UNSEEN if stored else reply.text
+        text = say(texts.STORED_UNSEEN) if stored else understood(reply.text)
         return Outcome(label=reply.answer, text=text, alert=stored)
 
     async def _hand_out(self, case: Case, gate: Gate, proofs: tuple[str, ...]) -> Outcome:
@@ -193,7 +195,7 @@ class Clerk:
         paste = paste_for(
             keyring, wish.run, gate, name, wish.choice, reason=wish.reason, proofs=proofs, now=now
         )
-        return Outcome(label="code", text=texts.PASTE_SENT_TAP, paste=paste)
+        return Outcome(label="code", text=say(texts.PASTE_SENT_TAP), paste=paste)
 
     def _said(self, case: Case, gate: Gate, proofs: tuple[str, ...]) -> Decision | Extension | Handover:
         wish = case.wish
@@ -226,9 +228,10 @@ def described(case: Case) -> str:
     until = shown(wish.until, zone) if wish.until else ""
     if wish.what is What.STAND_IN:
         since = shown(wish.since, zone) if wish.since else ""
-        return texts.WHAT_STANDING.format(to=wish.to, since=since, until=until)
+        return say(texts.WHAT_STANDING, to=wish.to, since=since, until=until)
+    choice = understood(wish.choice)
     if case.gate is None:
-        return texts.WHAT_DECISION_UNSEEN.format(choice=wish.choice, run=wish.run)
+        return say(texts.WHAT_DECISION_UNSEEN, choice=choice, run=wish.run)
     templates = {
         What.DECIDE: texts.WHAT_DECISION,
         What.EXTEND: texts.WHAT_EXTENSION,
@@ -236,6 +239,8 @@ def described(case: Case) -> str:
         What.CODE: texts.WHAT_CODE,
     }
     gate = case.gate
-    label = gate.approve_label if wish.choice is Choice.APPROVE else gate.reject_label
-    fields = {"choice": wish.choice, "label": label, "gate": gate.id, "title": gate.title, "to": wish.to}
-    return templates[wish.what].format(**fields, until=until)
+    label = understood(gate.approve_label if wish.choice is Choice.APPROVE else gate.reject_label)
+    if label.casefold() == choice.casefold():
+        templates[What.DECIDE] = texts.WHAT_DECISION_AS_SAID
+    fields = {"choice": choice, "label": label, "gate": gate.id, "title": understood(gate.title), "to": wish.to}
+    return say(templates[wish.what], **fields, until=until)

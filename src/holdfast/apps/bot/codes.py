@@ -1,5 +1,7 @@
 """/code and its button: a signed answer to carry to the Temporal UI or a terminal."""
 
+from typing import Final
+
 from aiogram import Bot, F, Router
 from aiogram.enums import ChatType
 from aiogram.filters import Command, CommandObject
@@ -13,12 +15,22 @@ from holdfast.apps.bot.finding import Finder
 from holdfast.apps.bot.replies import command_id, reply
 from holdfast.apps.bot.services import Services
 from holdfast.apps.bot.taps import TapAnswer, Taps
-from holdfast.apps.bot.texts import fill
+from holdfast.apps.bot.texts import fill, say
 from holdfast.apps.bot.times import Words
 from holdfast.apps.bot.wishes import What, Wish
 from holdfast.domain.decisions import ROLLBACK, Choice, CodeRequest
 from holdfast.domain.errors import InvalidInput
 from holdfast.domain.people import Person
+from holdfast.i18n import understood
+
+# As people type it in other languages than the commands'.
+_SAID: Final = {
+    "одобрить": "approve",
+    "да": "approve",
+    "отклонить": "reject",
+    "нет": "reject",
+    "откат": ROLLBACK,
+}
 
 
 class Codes:
@@ -51,7 +63,7 @@ class Codes:
             return
         words = Words(command.args or "")
         name, choice = words.next(), words.next()
-        if choice.lower() == ROLLBACK:
+        if _SAID.get(choice.lower(), choice.lower()) == ROLLBACK:
             await self._for_rollback(message, name, person, to=words.next().lower())
             return
         view, gate = await self._finder.open_gate(name, person)
@@ -72,7 +84,7 @@ class Codes:
         view = (await self._finder.named(name, person)).view
         request = CodeRequest(by=person.name, gate=ROLLBACK, to=to)
         sent = await self._services.runs.send_code(view.run_id, request)
-        await reply(message, fill("{text}", text=sent.text))
+        await reply(message, fill("{text}", text=understood(sent.text)))
 
     async def tapped(self, query: CallbackQuery, received_at: float, bot: Bot) -> None:
         """Do the same for an approval, always in the private chat."""
@@ -84,7 +96,7 @@ class Codes:
             if outcome.paste:
                 html = pasted(outcome, wish, person, self._services.now())
                 if not await tell_privately(bot, person, html):
-                    return TapAnswer("code_not_told", gate_texts.WRITE_ME_FIRST)
+                    return TapAnswer("code_not_told", say(gate_texts.WRITE_ME_FIRST))
             return tap_answer(outcome)
 
         await self._taps.settle(query, received_at, act)
@@ -94,6 +106,6 @@ def _choice(word: str) -> Choice:
     if not word:
         return Choice.APPROVE
     try:
-        return Choice(word.lower())
+        return Choice(_SAID.get(word.lower(), word.lower()))
     except ValueError:
-        raise InvalidInput(gate_texts.CODE_CHOICE.format(word=word)) from None
+        raise InvalidInput(say(gate_texts.CODE_CHOICE, word=word)) from None

@@ -7,6 +7,7 @@ from holdfast.apps.bot import texts
 from holdfast.apps.bot.clerk import Outcome
 from holdfast.apps.bot.errands import Errands
 from holdfast.apps.bot.taps import TapAnswer, Taps
+from holdfast.apps.bot.texts import say
 from holdfast.apps.bot.wishes import What, Wish
 from holdfast.domain.decisions import Choice
 from holdfast.domain.people import Person
@@ -55,7 +56,7 @@ def unknown_buttons_router(taps: Taps) -> Router:
     router = Router(name="unknown-buttons")
 
     async def act(_: Person) -> TapAnswer:
-        return TapAnswer("unknown_button", texts.BUTTON_UNKNOWN_TAP)
+        return TapAnswer("unknown_button", say(texts.BUTTON_UNKNOWN_TAP))
 
     async def answer(query: CallbackQuery, received_at: float) -> None:
         await taps.settle(query, received_at, act)

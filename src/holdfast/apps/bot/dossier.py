@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from datetime import datetime, timedelta
 
 from holdfast.apps.bot import gate_texts as texts
-from holdfast.apps.bot.texts import fill, first_lines
+from holdfast.apps.bot.texts import fill, first_lines, say
 from holdfast.apps.bot.times import in_words, shown
 from holdfast.domain.decisions import Choice
 from holdfast.domain.gates import Gate, who_said
@@ -12,6 +12,7 @@ from holdfast.domain.people import People, Person
 from holdfast.domain.signoff import Lapse
 from holdfast.domain.standing import waiting_for
 from holdfast.domain.view import MetricLine, RunView, StageView, VerdictView
+from holdfast.i18n import understood
 
 _LEVELS = {"green": "🟢", "yellow": "🟡", "red": "🔴"}
 _WORST_FIRST = ("red", "yellow", "", "green")
@@ -19,23 +20,22 @@ _LONGEST = 3900  # of the 4096 that a message takes
 _BLOCK = 900
 _MOST_METRICS = 8
 _PHONE_COLUMNS = 36
-_EXPLAIN = "🔎 The query behind each number: <code>holdfast verdict explain {run}</code>"
 
 
 def dossier(view: RunView, gate: Gate, *, person: Person, people: People, now: datetime) -> str:
     """Return the whole gate as HTML of at most 4096 characters, the most important first."""
     zone = person.zone
-    head = {"question": gate.question, "gate": gate.id, "run_title": view.title, "run": view.run_id}
+    head = {"gate": gate.id, "run_title": understood(view.title), "run": view.run_id}
     blocks = [
-        fill(texts.GATE_HEAD, **head),
-        fill(texts.GATE_ANSWERS, **gate.model_dump(include={*_ANSWERS})),
+        fill(texts.GATE_HEAD, question=understood(gate.question), **head),
+        fill(texts.GATE_ANSWERS, **{name: understood(getattr(gate, name)) for name in _ANSWERS}),
         _time(gate, person, now),
         _policy(gate, people, now),
         _diff(gate),
         _verdict(view.verdict, person, view.run_id),
         _said(gate, person),
         _plan(view.stages),
-        fill(texts.GATE_AGAIN, why=gate.again_because) if gate.again_because else "",
+        fill(texts.GATE_AGAIN, why=understood(gate.again_because)) if gate.again_because else "",
         fill(texts.GATE_STALE, until=shown(gate.stale_at, zone)) if gate.stale_at else "",
     ]
     return _fitting([block for block in blocks if block])
@@ -48,7 +48,7 @@ def _fitting(blocks: list[str]) -> str:
     shown_blocks: list[str] = []
     for block in blocks:
         if len("\n\n".join([*shown_blocks, block])) > _LONGEST:
-            return "\n\n".join([*shown_blocks, texts.SHORTENED])
+            return "\n\n".join([*shown_blocks, fill(texts.SHORTENED)])
         shown_blocks.append(block)
     return "\n\n".join(shown_blocks)
 
@@ -56,17 +56,19 @@ def _fitting(blocks: list[str]) -> str:
 def deadline_in_words(gate: Gate, person: Person, now: datetime) -> str:
     """Say by when an answer is wanted on the person's clock, and what it means when none comes."""
     if gate.deadline is None:
-        return texts.NO_DEADLINE
-    until, lapse = shown(gate.deadline, person.zone), texts.LAPSES[gate.on_deadline]
+        return say(texts.NO_DEADLINE)
+    until = shown(gate.deadline, person.zone)
     if gate.deadline <= now:
-        return texts.OVERDUE.format(until=until, lapse=texts.LAPSES[Lapse.HOLD] if gate.overdue else lapse)
-    return texts.DEADLINE.format(until=until, left=in_words(gate.deadline - now), lapse=lapse)
+        held = Lapse.HOLD if gate.overdue else gate.on_deadline
+        return say(texts.OVERDUE, until=until, lapse=say(texts.LAPSES[held]))
+    left = in_words(gate.deadline - now)
+    return say(texts.DEADLINE, until=until, left=left, lapse=say(texts.LAPSES[gate.on_deadline]))
 
 
 def missing_in_words(gate: Gate, names: Iterable[str]) -> str:
     """Say how many approvals are missing, and who could give them."""
-    listed = ", ".join(names) or "nobody"
-    return texts.MISSING.format(missing=gate.missing, needed=gate.needed, names=listed)
+    listed = ", ".join(names) or say(texts.NOBODY)
+    return say(texts.MISSING, missing=gate.missing, needed=gate.needed, names=listed)
 
 
 def age_in_words(gate: Gate, now: datetime) -> str:
@@ -76,7 +78,7 @@ def age_in_words(gate: Gate, now: datetime) -> str:
 
 def _time(gate: Gate, person: Person, now: datetime) -> str:
     text = fill(texts.GATE_TIME, age=age_in_words(gate, now), deadline=deadline_in_words(gate, person, now))
-    return f"{text}\n{texts.GATE_MFA}" if gate.mfa else text
+    return f"{text}\n{fill(texts.GATE_MFA)}" if gate.mfa else text
 
 
 def _policy(gate: Gate, people: People, now: datetime) -> str:
@@ -85,7 +87,8 @@ def _policy(gate: Gate, people: People, now: datetime) -> str:
         slots, given = gate.slots_of(step), gate.votes_in(step)
         mark = "✅" if len(given) >= len(slots) else "▶️" if step == gate.step or not gate.ordered else "▫️"
         labels = ", ".join(
-            f"{n} × {label}" if n > 1 else label for label, n in _counted(s.label for s in slots)
+            f"{n} × {understood(label)}" if n > 1 else understood(label)
+            for label, n in _counted(s.label for s in slots)
         )
         lines.append(fill(texts.POLICY_STEP, mark=mark, number=step + 1, labels=labels))
     if gate.veto:
@@ -102,7 +105,7 @@ def _diff(gate: Gate) -> str:
     rows = [row for row in gate.basis.diff() if row[1] != row[2]] if gate.basis else []
     if not rows:
         return ""
-    return texts.DIFF.format(table=fill("{rows}", rows=first_lines(_aligned(rows), length=_BLOCK)))
+    return fill(texts.DIFF, table=first_lines(_aligned(rows), length=_BLOCK))
 
 
 def _aligned(rows: list[tuple[str, str, str]]) -> list[str]:
@@ -119,30 +122,32 @@ def _verdict(verdict: VerdictView | None, person: Person, run_id: str) -> str:
         return ""
     head = fill(
         texts.VERDICT,
-        outcome=verdict.said,
-        risk=verdict.risk,
+        outcome=understood(verdict.said),
+        risk=understood(verdict.risk),
         share=verdict.share_percent,
         at=shown(verdict.at, person.zone),
-        reason=verdict.reason,
+        reason=understood(verdict.reason),
     )
     table = fill(texts.VERDICT_LINES, lines=_metrics(verdict)) if verdict.lines else ""
-    return "\n".join(part for part in (head, *_beside(verdict), table, fill(_EXPLAIN, run=run_id)) if part)
+    return "\n".join(part for part in (head, *_beside(verdict), table, fill(texts.EXPLAIN, run=run_id)) if part)
 
 
 def _beside(verdict: VerdictView) -> Iterable[str]:
     if verdict.basis:
-        yield fill("{basis}.", basis=verdict.basis)
+        yield fill("{basis}.", basis=understood(verdict.basis))
     if verdict.thresholds:
-        yield fill("Risk: {thresholds}.", thresholds=verdict.thresholds)
+        yield fill(texts.THRESHOLDS, thresholds=understood(verdict.thresholds))
     if verdict.edges:
-        yield first_lines([fill("🔗 {words}", words=words) for words in verdict.edges], length=_BLOCK)
+        yield first_lines(
+            [fill("🔗 {words}", words=understood(words)) for words in verdict.edges], length=_BLOCK
+        )
 
 
 def _metrics(verdict: VerdictView) -> str:
     worst = sorted(verdict.lines, key=lambda line: _WORST_FIRST.index(_level(line)))
     lines = [_metric(line) for line in worst[:_MOST_METRICS]]
     if hidden := len(worst) - len(lines):
-        lines.append(f"… and {hidden} more")
+        lines.append(say(texts.MORE, count=hidden))
     return first_lines(lines, length=_BLOCK)
 
 
@@ -154,10 +159,15 @@ def _level(line: MetricLine) -> str:
 def _metric(line: MetricLine) -> str:
     mark = _LEVELS.get(_level(line), "⚪")
     if not line.compared_with and line.baseline != "–":  # kept before it was known what this is
-        return f"{mark} {line.metric}\n   {line.value}, usual {line.baseline}, used {line.used}"
-    against = f" vs {line.comparison}" if line.compared_with else ""
-    used = f"used {line.used}" if _level(line) and line.used != "–" else line.level
-    return f"{mark} {line.metric}: {used}\n   {line.value}{against}"
+        plain = {"mark": mark, "metric": line.metric, "value": line.value, "used": line.used}
+        return say(texts.METRIC_BEFORE, **plain, baseline=line.baseline)
+    known = _level(line) and line.used != "–"
+    used = say(texts.METRIC_USED, used=understood(line.used)) if known else understood(line.level)
+    head = f"{mark} {line.metric}: {used}\n   {understood(line.value)}"
+    if not line.compared_with:
+        return head
+    compared = {"baseline": understood(line.baseline), "compared": understood(line.compared_with)}
+    return f"{head} {say(texts.METRIC_AGAINST, **compared)}"
 
 
 def _said(gate: Gate, person: Person) -> str:
@@ -166,8 +176,8 @@ def _said(gate: Gate, person: Person) -> str:
         mark = "👍" if decision.decision is Choice.APPROVE else "👎"
         at = f"{shown(decision.at, person.zone)}: " if decision.at else ""
         said = who_said(decision.model_copy(update={"at": None}))
-        lines.append(fill("{mark} {at}{said}", mark=mark, at=at, said=said))
-    return first_lines([texts.SAID, *lines], length=_BLOCK) if lines else ""
+        lines.append(fill("{mark} {at}{said}", mark=mark, at=at, said=understood(said)))
+    return first_lines([fill(texts.SAID), *lines], length=_BLOCK) if lines else ""
 
 
 def _plan(stages: list[StageView]) -> str:
@@ -180,4 +190,4 @@ def _plan(stages: list[StageView]) -> str:
         )
         for stage in stages
     ]
-    return first_lines([texts.PLAN, *lines], length=_BLOCK) if lines else ""
+    return first_lines([fill(texts.PLAN), *lines], length=_BLOCK) if lines else ""

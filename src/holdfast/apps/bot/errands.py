@@ -13,7 +13,7 @@ from holdfast.apps.bot import gate_texts as texts
 from holdfast.apps.bot.clerk import Case, Clerk, Outcome, described
 from holdfast.apps.bot.replies import reply
 from holdfast.apps.bot.services import Services
-from holdfast.apps.bot.texts import fill
+from holdfast.apps.bot.texts import fill, say
 from holdfast.apps.bot.wishes import Wish
 from holdfast.domain.decisions import Answer
 from holdfast.domain.errors import DecisionRefused
@@ -66,17 +66,14 @@ class Errands:
 
     async def awaited(self, person: Person, chat: int) -> Intent | None:
         """Return what this person has begun there; it stays begun."""
-        intent = await self._services.intents.take(person.name, str(chat), now=self._services.now())
-        if intent is not None:
-            await self._services.intents.put(intent)
-        return intent
+        return await self._services.intents.peek(person.name, str(chat), now=self._services.now())
 
     async def forget(self, intent: Intent) -> None:
         """Forget what is finished, unless another question has taken its place."""
         intents, now = self._services.intents, self._services.now()
-        there = await intents.take(intent.person, intent.chat, now=now)
-        if there is not None and there.kind != intent.kind:
-            await intents.put(there)
+        there = await intents.peek(intent.person, intent.chat, now=now)
+        if there is not None and there.kind == intent.kind:
+            await intents.take(intent.person, intent.chat, now=now)
 
     async def await_(self, person: Person, chat: int, kind: str, data: dict[str, str]) -> Intent:
         """Remember what is awaited from this person there."""
@@ -88,14 +85,14 @@ class Errands:
     async def _ask_code(self, case: Case, bot: Bot) -> Outcome:
         person = case.person
         if not await self._services.second_factor.enrolled(person.name):
-            raise DecisionRefused(Answer.CODE_NEEDED, texts.ENROL_FIRST)
+            raise DecisionRefused(Answer.CODE_NEEDED, say(texts.ENROL_FIRST))
         intent = await self.await_(person, private_chat(person), TOTP_CODE, case.wish.data())
         question = fill(texts.ASK_CODE, what=described(case), until=_clock(intent, person))
         if not await tell_privately(bot, person, question):
             await self.forget(intent)
-            raise DecisionRefused(Answer.CODE_NEEDED, texts.WRITE_ME_FIRST)
-        gate = case.gate.id if case.gate else "all"
-        return Outcome(label="code_asked", text=texts.CODE_ASKED_TAP.format(gate=gate), asked=True)
+            raise DecisionRefused(Answer.CODE_NEEDED, say(texts.WRITE_ME_FIRST))
+        text = say(texts.CODE_ASKED_TAP, gate=case.gate.id) if case.gate else say(texts.CODE_ASKED_FOR_ALL_TAP)
+        return Outcome(label="code_asked", text=text, asked=True)
 
     async def _ask_reason(self, case: Case, bot: Bot, at: Message | None) -> Outcome:
         person, keyboard = case.person, _quick_reasons(case.wish)
@@ -103,15 +100,15 @@ class Errands:
         fields = {"what": described(case), "until": _clock(intent, person)}
         if await tell_privately(bot, person, fill(texts.ASK_REASON, **fields), keyboard):
             here = at is not None and at.chat.type == ChatType.PRIVATE
-            text = texts.REASON_ASKED_HERE_TAP if here else texts.REASON_ASKED_TAP
+            text = say(texts.REASON_ASKED_HERE_TAP if here else texts.REASON_ASKED_TAP)
             return Outcome(label="reason_asked", text=text, asked=True, alert=not here)
         await self.forget(intent)
         if at is None:
-            raise DecisionRefused(Answer.REASON_NEEDED, texts.WRITE_ME_FIRST)
+            raise DecisionRefused(Answer.REASON_NEEDED, say(texts.WRITE_ME_FIRST))
         await self.await_(person, at.chat.id, REASON, case.wish.data())
         question = fill(texts.ASK_REASON_HERE, id=private_chat(person), title=person.title, **fields)
         await reply(at, question, keyboard)
-        return Outcome(label="reason_asked", text=texts.REASON_ASKED_HERE_TAP, asked=True, alert=False)
+        return Outcome(label="reason_asked", text=say(texts.REASON_ASKED_HERE_TAP), asked=True, alert=False)
 
 
 def private_chat(person: Person) -> int:
@@ -153,7 +150,7 @@ def _clock(intent: Intent, person: Person) -> str:
 
 def _quick_reasons(wish: Wish) -> InlineKeyboardMarkup:
     buttons = [
-        InlineKeyboardButton(text=reason, callback_data=f"q:{question_key(wish.id)}:{number}")
+        InlineKeyboardButton(text=say(reason), callback_data=f"q:{question_key(wish.id)}:{number}")
         for number, reason in enumerate(texts.QUICK_REASONS)
     ]
     rows = [buttons[i : i + _REASONS_A_ROW] for i in range(0, len(buttons), _REASONS_A_ROW)]

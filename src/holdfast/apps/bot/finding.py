@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from holdfast.apps.bot import gate_texts as texts
 from holdfast.apps.bot.services import Services
+from holdfast.apps.bot.texts import say
 from holdfast.domain.decisions import Answer
 from holdfast.domain.errors import DecisionRefused, InvalidInput, UnknownName
 from holdfast.domain.gates import Gate, GateState
@@ -50,9 +51,9 @@ class Finder:
         for gate in gates:
             for other in self._services.people().people:
                 if button in self._buttons(view.run_id, gate, other):
-                    text = texts.OTHERS_BUTTON_TAP.format(title=other.title, gate=gate.id)
+                    text = say(texts.OTHERS_BUTTON_TAP, title=other.title, gate=gate.id)
                     raise DecisionRefused("others_button", text)
-        raise DecisionRefused("outdated_button", texts.OUTDATED_BUTTON_TAP)
+        raise DecisionRefused("outdated_button", say(texts.OUTDATED_BUTTON_TAP))
 
     def _buttons(self, run: str, gate: Gate, person: Person) -> list[str]:
         return self._services.keyring.buttons(run, gate.token, gate.evidence, person.name)
@@ -82,7 +83,7 @@ class Finder:
         meant = [w for w in waiting if wanted in {w.gate.id, w.run_id, f"{w.run_id}/{w.gate.id}"}]
         if len(meant) > 1:
             runs = ", ".join(w.run_id for w in meant[:_MOST_NAMED])
-            raise InvalidInput(texts.SEVERAL_GATES.format(name=wanted, runs=runs))
+            raise InvalidInput(say(texts.SEVERAL_GATES, name=wanted, runs=runs))
         if meant:
             return _open(await self._services.runs.view(meant[0].run_id))
         try:
@@ -99,16 +100,15 @@ class Finder:
         """
         found = await self.named(name, person)
         if found.gate is None:
-            text = texts.NO_OPEN_GATE_PLAIN.format(run=found.view.run_id)
+            text = say(texts.NO_OPEN_GATE_PLAIN, run=found.view.run_id)
             raise DecisionRefused(Answer.NOT_THE_OPEN_GATE, text)
         return found.view, found.gate
 
     async def _only_one(self, person: Person) -> Found:
         mine = await self._services.runs.waiting(person.name)
         if len(mine) != 1:
-            raise InvalidInput(
-                texts.WHICH_GATE.format(known=", ".join(_known(mine)) or "nothing waits for you")
-            )
+            known = ", ".join(_known(mine))
+            raise InvalidInput(say(texts.WHICH_GATE, known=known) if known else say(texts.NO_GATE_TO_MEAN))
         return _open(await self._services.runs.view(mine[0].run_id))
 
 

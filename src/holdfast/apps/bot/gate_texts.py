@@ -14,6 +14,7 @@ UNREADABLE_RUN_TAP = (
     "Tap the button on the run's own message in the group, or try again."
 )
 CODE_ASKED_TAP = "Gate '{gate}' needs your authenticator code: I have written to you privately."
+CODE_ASKED_FOR_ALL_TAP = "This needs your authenticator code: I have written to you privately."
 REASON_ASKED_TAP = "Why? I have written to you privately: one tap on a reason there is enough."
 REASON_ASKED_HERE_TAP = "Why? One tap on a reason below is enough."
 ENROL_FIRST = (
@@ -53,6 +54,7 @@ NO_CODES_HERE = (
 DONE = "<b>{what}</b>\n{text}"
 
 WHAT_DECISION = "{label} ({choice}) at gate {gate}: {title}"
+WHAT_DECISION_AS_SAID = "{label} at gate {gate}: {title}"  # the label is the plain word already
 WHAT_DECISION_UNSEEN = "{choice} in run {run}"
 WHAT_EXTENSION = "keep gate {gate} open until {until}"
 WHAT_HANDOVER = "hand gate {gate} over to {to}"
@@ -66,6 +68,7 @@ WAITS = (
     "🕓 asked {age} ago\n⏳ {deadline}\n👥 {missing}"
 )
 MISSING = "{missing} of {needed} approvals missing; could answer now: {names}"
+NOBODY = "nobody"
 NO_DEADLINE = "No deadline: it waits for as long as it takes."
 DEADLINE = "Until {until} (in {left}); then {lapse}."
 OVERDUE = "Overdue since {until}; {lapse}."
@@ -94,12 +97,19 @@ PLAN = "🗺️ <b>Plan</b>"
 PLAN_LINE = "{mark} {title}{share}"
 DIFF = "🔧 <b>Now → then</b>\n<pre>{table}</pre>"
 VERDICT = "📊 <b>{outcome}</b>, risk {risk}, at {share} % ({at})\n{reason}"
+EXPLAIN = "🔎 The query behind each number: <code>holdfast verdict explain {run}</code>"
+THRESHOLDS = "Risk: {thresholds}."
+METRIC_BEFORE = "{mark} {metric}\n   {value}, usual {baseline}, used {used}"
+METRIC_USED = "used {used}"
+METRIC_AGAINST = "vs {baseline} ({compared})"
+MORE = "… and {count} more"
 VERDICT_LINES = "<pre>{lines}</pre>"
 SHORTENED = "… shortened; the rest is in the Temporal UI."
 NO_OPEN_GATE = "In run <code>{run}</code> nothing is asked now: {headline}"
 LAST_OUTCOME = "🗳️ Last: {outcome}"
 NO_OPEN_GATE_PLAIN = "no gate is open in run '{run}' now; /gates lists what waits for you"
 WHICH_GATE = "gate: which one? Name it, or its run: {known}"
+NO_GATE_TO_MEAN = "gate: nothing waits for you; name a gate or a run"
 SEVERAL_GATES = "gate: several runs ask '{name}'; name the run: {runs}"
 
 # --- codes --------------------------------------------------------------------------------------------------
@@ -126,6 +136,7 @@ DELEGATE_USAGE = (
     "/delegate off – takes back the “all” ones\n"
     "Dates and times are yours ({zone}). You may still answer yourself; whoever is first counts."
 )
+UNTIL, FROM = "until", "from"
 UNTIL_MISSING = "until: is missing. {usage}"
 NAME_MISSING = "name: is missing. {usage}"
 DATES_MISSING = "from and until: both are needed, e.g. /delegate all {name} 2026-12-20 2027-01-06"
@@ -133,11 +144,15 @@ TOO_MUCH = "'{word}' is one too many. {usage}"
 NOT_A_TIME = "{field}: '{word}' is no date, write it like 2026-12-31, 2026-12-31 18:00 or +7d"
 NOT_YOURSELF = "name: '{name}' is you; name somebody else"
 STANDING_OF = "Remembered: {to} stands for you {since} until {until}, at every gate that is opened."
-STANDING_LATER = "The {count} gate(s) that wait for you now stay yours: hand one over with /delegate GATE {to}."
+STANDING_LATER_ONE = "The gate that waits for you now stays yours: hand it over with /delegate GATE {to}."
+STANDING_LATER_MANY = (
+    "The {count} gates that wait for you now stay yours: hand one over with /delegate GATE {to}."
+)
 STANDING_NOT_REACHED = "Temporal does not answer: gates that wait now stay yours. Later: /delegate GATE {to}."
 HANDED_OVER = "✅ {gate} ({run}): {text}"
 NOT_HANDED_OVER = "⛔ {gate} ({run}): {text}"
-ENDED = "Taken back: {count} standing delegation(s). A gate that was handed over already stays handed over."
+ENDED_ONE = "Taken back: one standing delegation. A gate that was handed over already stays handed over."
+ENDED_MANY = "Taken back: {count} standing delegations. A gate that was handed over already stays handed over."
 NONE_TO_END = "You have no standing delegation."
 
 # --- authenticator app -------------------------------------------------------------------------------------

@@ -21,10 +21,11 @@ from holdfast.apps.bot.finding import Finder
 from holdfast.apps.bot.replies import reply
 from holdfast.apps.bot.services import Services
 from holdfast.apps.bot.taps import TapAnswer, Taps
-from holdfast.apps.bot.texts import fill, first_lines
+from holdfast.apps.bot.texts import fill, first_lines, say
 from holdfast.domain.gates import Gate, GateState, outcome_of
 from holdfast.domain.people import Person
 from holdfast.domain.view import MessageRef, RunView
+from holdfast.i18n import understood
 from holdfast.ports.notices import NoticeKind, SentNotice
 from holdfast.ports.runs import WaitingGate
 
@@ -58,7 +59,7 @@ class Gates:
         """List what waits for this person, the longest waiting first."""
         waiting = await self._services.runs.waiting(person.name)
         lines = [self._line(gate, person) for gate in waiting]
-        text = first_lines(lines, separator="\n\n") or texts.NOTHING_WAITS
+        text = first_lines(lines, separator="\n\n") or fill(texts.NOTHING_WAITS)
         await reply(message, text, self._opening(waiting, person))
 
     async def show_gate(self, message: Message, command: CommandObject, person: Person) -> None:
@@ -81,9 +82,9 @@ class Gates:
             view = await self._services.runs.view(run)
             gate = self._finder.of_button(view, button, person)
             if gate.state is not GateState.OPEN or message is None:
-                return TapAnswer("closed_gate", outcome_of(gate))
+                return TapAnswer("closed_gate", understood(outcome_of(gate)))
             await self._show(message, view, gate, person)
-            return TapAnswer("evidence", texts.EVIDENCE_SHOWN_TAP, alert=False)
+            return TapAnswer("evidence", say(texts.EVIDENCE_SHOWN_TAP), alert=False)
 
         await self._taps.settle(query, received_at, act)
 
@@ -117,10 +118,10 @@ class Gates:
         gate, now = waiting.gate, self._services.now()
         return fill(
             texts.WAITS,
-            title=gate.title,
+            title=understood(gate.title),
             gate=gate.id,
             run=waiting.run_id,
-            run_title=waiting.title,
+            run_title=understood(waiting.title),
             age=age_in_words(gate, now),
             deadline=deadline_in_words(gate, person, now),
             missing=missing_in_words(gate, waiting.waiting),
@@ -130,12 +131,13 @@ class Gates:
         rows = [
             [button]
             for w in waiting[:_MOST_BUTTONS]
-            if (button := self._button("e", texts.OPEN_BUTTON.format(gate=w.gate.id), w.run_id, w.gate, person))
+            if (button := self._button("e", say(texts.OPEN_BUTTON, gate=w.gate.id), w.run_id, w.gate, person))
         ]
         return InlineKeyboardMarkup(inline_keyboard=rows) if rows else None
 
     def _keyboard(self, view: RunView, gate: Gate, person: Person) -> InlineKeyboardMarkup | None:
-        labels = (("a", gate.approve_label), ("r", gate.reject_label), ("c", texts.CODE_BUTTON))
+        approve_label, reject_label = understood(gate.approve_label), understood(gate.reject_label)
+        labels = (("a", approve_label), ("r", reject_label), ("c", say(texts.CODE_BUTTON)))
         approve, reject, code = (self._button(le, la, view.run_id, gate, person) for le, la in labels)
         if approve is None or reject is None or code is None:
             return None
@@ -158,7 +160,7 @@ async def _show_chart(message: Message, chart: bytes) -> None:
 
 
 def _nothing_asked(view: RunView) -> str:
-    text = fill(texts.NO_OPEN_GATE, run=view.run_id, headline=view.headline)
+    text = fill(texts.NO_OPEN_GATE, run=view.run_id, headline=understood(view.headline))
     if not view.closed_gates:
         return text
-    return f"{text}\n\n{fill(texts.LAST_OUTCOME, outcome=outcome_of(view.closed_gates[-1]))}"
+    return f"{text}\n\n{fill(texts.LAST_OUTCOME, outcome=understood(outcome_of(view.closed_gates[-1])))}"

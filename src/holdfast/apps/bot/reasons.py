@@ -15,7 +15,7 @@ from holdfast.apps.bot.errands import REASON, Errands, question_key
 from holdfast.apps.bot.replies import reply, sender_of
 from holdfast.apps.bot.services import Services
 from holdfast.apps.bot.taps import TapAnswer, Taps
-from holdfast.apps.bot.texts import fill
+from holdfast.apps.bot.texts import fill, say
 from holdfast.apps.bot.wishes import Wish
 from holdfast.domain.errors import DecisionRefused, InvalidInput
 from holdfast.domain.people import Person
@@ -58,7 +58,7 @@ class Reasons:
         if intent is None or intent.kind != REASON or text.startswith("/"):
             raise SkipHandler
         if len(text) > _LONGEST:
-            raise InvalidInput(gate_texts.REASON_LENGTH.format(length=len(text)))
+            raise InvalidInput(say(gate_texts.REASON_LENGTH, length=len(text)))
         outcome = await self._finish(person, intent, text, bot, message)
         if not outcome.asked:
             await reply(message, fill("{text}", text=outcome.text))
@@ -69,7 +69,7 @@ class Reasons:
         if person is None:
             raise SkipHandler
         if "".join((message.text or "").split()).isdigit():
-            await reply(message, gate_texts.NO_CODES_HERE)  # nor may it become a reason that all can read
+            await reply(message, fill(gate_texts.NO_CODES_HERE))  # nor may it become a reason that all can read
             return
         await self.written(message, person, bot)
 
@@ -82,7 +82,7 @@ class Reasons:
             intent = await self._errands.awaited(person, message.chat.id) if message else None
             is_this = intent is not None and intent.kind == REASON and question_key(intent.data["id"]) == key
             if intent is None or not is_this:
-                return TapAnswer("outdated_question", gate_texts.OTHERS_QUESTION_TAP)
+                return TapAnswer("outdated_question", say(gate_texts.OTHERS_QUESTION_TAP))
             outcome = await self._finish(person, intent, gate_texts.QUICK_REASONS[int(number)], bot, message)
             if message is not None:
                 await _close(message, outcome)

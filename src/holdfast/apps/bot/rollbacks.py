@@ -1,6 +1,5 @@
 """/rollback and its button: what would be undone, and whether it shall be."""
 
-import asyncio
 import textwrap
 from collections.abc import Iterator
 from contextlib import suppress
@@ -18,10 +17,11 @@ from holdfast.apps.bot import rollback_texts as texts
 from holdfast.apps.bot.clerk import Clerk, Outcome
 from holdfast.apps.bot.decisions import button_parts, tap_answer, tapped
 from holdfast.apps.bot.errands import private_chat, question_key, tell_privately
+from holdfast.apps.bot.refusals import refusal_words
 from holdfast.apps.bot.replies import command_id, reply
 from holdfast.apps.bot.services import Services
 from holdfast.apps.bot.taps import MAY_NOT_ROLL_BACK, TapAnswer, Taps
-from holdfast.apps.bot.texts import fill, first_lines
+from holdfast.apps.bot.texts import fill, first_lines, say
 from holdfast.apps.bot.times import Words
 from holdfast.domain.decisions import Answer
 from holdfast.domain.errors import DecisionRefused, EngineUnavailable, InvalidInput
@@ -29,6 +29,7 @@ from holdfast.domain.people import Person
 from holdfast.domain.rollback import may_stay, undoing
 from holdfast.domain.undoing import would_be_undone
 from holdfast.domain.view import RunState, RunView, StageView
+from holdfast.i18n import understood
 from holdfast.ports.identity import Intent
 
 PATIENCE: Final = timedelta(minutes=2)
@@ -47,7 +48,6 @@ class Rollbacks:
         self._services = services
         self._clerk = clerk
         self._taps = taps
-        self._looking = asyncio.Lock()
 
     def commands(self) -> Router:
         """Route /rollback; the handler needs a known `person`."""
@@ -72,7 +72,7 @@ class Rollbacks:
             await reply(message, fill(texts.USAGE))
             return
         if len(reason) > _LONGEST_REASON:
-            raise InvalidInput(gate_texts.REASON_LENGTH.format(length=len(reason)))
+            raise InvalidInput(say(gate_texts.REASON_LENGTH, length=len(reason)))
         view = await self._view(run, person)
         asked = {"id": command_id(bot, event_update), "run": run, "reason": reason}
         await reply(message, *await self._question(person, message.chat.id, view, asked))
@@ -88,10 +88,10 @@ class Rollbacks:
             question = await self._question(person, chat, view, asked)
             if message is not None:
                 await reply(message, *question)
-                return TapAnswer("rollback_asked", texts.ASKED_TAP, alert=False)
+                return TapAnswer("rollback_asked", say(texts.ASKED_TAP), alert=False)
             if not await tell_privately(bot, person, *question):
-                return TapAnswer("rollback_not_asked", gate_texts.WRITE_ME_FIRST)
-            return TapAnswer("rollback_asked", texts.ASKED_PRIVATELY_TAP, alert=False)
+                return TapAnswer("rollback_not_asked", say(gate_texts.WRITE_ME_FIRST))
+            return TapAnswer("rollback_asked", say(texts.ASKED_PRIVATELY_TAP), alert=False)
 
         await self._taps.settle(query, received_at, act)
 
@@ -107,7 +107,7 @@ class Rollbacks:
             if answer == _CANCEL:
                 await self._services.intents.take(person.name, intent.chat, now=self._services.now())
                 await _close(message, fill(texts.CANCELLED, person=person.title))
-                return TapAnswer("rollback_cancelled", texts.CANCELLED_TAP, alert=False)
+                return TapAnswer("rollback_cancelled", say(texts.CANCELLED_TAP), alert=False)
             return tap_answer(await self._confirmed(person, intent, answer, message))
 
         await self._taps.settle(query, received_at, act)
@@ -115,7 +115,7 @@ class Rollbacks:
     async def _confirmed(self, person: Person, intent: Intent, answer: str, message: Message | None) -> Outcome:
         """Pass it on. The question stays pending, so that a second tap gets the first one's answer."""
         asked = intent.data
-        what = asked["label"] if answer == _ONLY else texts.EVERYTHING_BUTTON
+        what = asked["label"] if answer == _ONLY else say(texts.EVERYTHING_BUTTON)
         try:
             outcome = await self._clerk.roll_back(
                 person,
@@ -125,7 +125,9 @@ class Rollbacks:
                 key=f"{asked['id']}/{answer}",
             )
         except DecisionRefused as refused:
-            await _close(message, fill(texts.CLOSED, person=person.title, what=what, text=refused))
+            await _close(
+                message, fill(texts.CLOSED, person=person.title, what=what, text=refusal_words(refused))
+            )
             raise
         await _close(message, fill(texts.CLOSED, person=person.title, what=what, text=outcome.text))
         return outcome
@@ -141,18 +143,18 @@ class Rollbacks:
         except EngineUnavailable:
             return None
         if view.state.ended:
-            ended = texts.ENDED.format(run=run, state=view.state, name=person.name)
+            ended = say(texts.ENDED, run=run, state=understood(view.state), name=person.name)
             raise DecisionRefused(Answer.ALREADY_DECIDED, ended)
         if person.name not in view.may_roll_back:
-            names = ", ".join(view.may_roll_back) or texts.NOBODY
-            raise DecisionRefused(
-                MAY_NOT_ROLL_BACK, texts.NOT_YOU.format(person=person.title, run=run, names=names)
-            )
+            names = ", ".join(view.may_roll_back) or say(texts.NOBODY)
+            said = say(texts.NOT_YOU, person=person.title, run=run, names=names)
+            raise DecisionRefused(MAY_NOT_ROLL_BACK, said)
         if view.state is RunState.ROLLING_BACK:
-            said = texts.ROLLING_BACK.format(run=run, headline=view.headline)
+            said = say(texts.ROLLING_BACK, run=run, headline=understood(view.headline))
             raise DecisionRefused(Answer.ALREADY_DECIDED, said)
         if not would_be_undone(view):
-            raise DecisionRefused(Answer.NOTHING_TO_UNDO, texts.NOTHING.format(run=run, state=view.state))
+            said = say(texts.NOTHING, run=run, state=understood(view.state))
+            raise DecisionRefused(Answer.NOTHING_TO_UNDO, said)
         return view
 
     async def _question(
@@ -172,9 +174,10 @@ class Rollbacks:
             expires_at=self._services.now() + PATIENCE,
         )
         await self._services.intents.put(intent)
-        title, run = view.title if view else texts.UNSEEN_TITLE, intent.data["run"]
+        title = understood(view.title) if view else say(texts.UNSEEN_TITLE)
+        run = intent.data["run"]
         head = fill(texts.QUESTION, id=private_chat(person), person=person.title, title=title, run=run)
-        body = first_lines(list(_would_be(view, intent)), length=_LIST) if view else texts.UNSEEN
+        body = first_lines(list(_would_be(view, intent)), length=_LIST) if view else fill(texts.UNSEEN)
         until = f"{intent.expires_at.astimezone(person.zone):%H:%M:%S %Z}"
         return f"{head}{body}\n\n{fill(texts.UNTIL, until=until)}", _keyboard(intent)
 
@@ -182,18 +185,15 @@ class Rollbacks:
         """Return the question to which a button belongs, if it is this person's and still open."""
         if message is None:
             return None
-        intents, now = self._services.intents, self._services.now()
-        async with self._looking:  # the second of two quick taps must not look while the first has it in hand
-            intent = await intents.take(person.name, _place(message.chat.id), now=now)
-            if intent is not None:
-                await intents.put(intent)
+        place, now = _place(message.chat.id), self._services.now()
+        intent = await self._services.intents.peek(person.name, place, now=now)
         return intent if intent is not None and question_key(intent.data["id"]) == key else None
 
     async def _not_pending(self, message: Message | None) -> TapAnswer:
         if message is not None and self._services.now() < message.date + PATIENCE:
-            return TapAnswer("others_question", texts.OTHERS_TAP)
-        await _close(message, texts.EXPIRED)
-        return TapAnswer("rollback_expired", texts.EXPIRED_TAP)
+            return TapAnswer("others_question", say(texts.OTHERS_TAP))
+        await _close(message, fill(texts.EXPIRED))
+        return TapAnswer("rollback_expired", say(texts.EXPIRED_TAP))
 
 
 def _place(chat: int) -> str:
@@ -203,17 +203,17 @@ def _place(chat: int) -> str:
 
 def _would_be(view: RunView, intent: Intent) -> Iterator[str]:
     everything = undoing(view)
-    yield texts.UNDONE
+    yield fill(texts.UNDONE)
     for stage in everything.undone:
         yield _line(texts.UNDONE_STAGE, title=_title(stage))
     for way in everything.ways:
-        yield _line(texts.UNDONE_LINE, back=way)
+        yield _line(texts.UNDONE_LINE, back=understood(way))
     if everything.schemas:
         yield _line(texts.SCHEMA, systems=", ".join(everything.schemas))
     if everything.lasting:
-        yield texts.LASTING
+        yield fill(texts.LASTING)
     for title in everything.lasting:
-        yield _line(texts.LASTING_LINE, title=title)
+        yield _line(texts.LASTING_LINE, title=understood(title))
     if "to" in intent.data:
         names = ", ".join(_title(stage) for stage in undoing(view, intent.data["to"]).stays)
         yield _line(texts.STAYS, label=intent.data["label"], names=names)
@@ -229,14 +229,14 @@ def _title(stage: StageView) -> str:
 
 def _only(stages: list[StageView]) -> str:
     titles = ", ".join(map(_title, stages))
-    return textwrap.shorten(texts.ONLY_BUTTON.format(title=titles), width=_LABEL, placeholder="…")
+    return textwrap.shorten(say(texts.ONLY_BUTTON, title=titles), width=_LABEL, placeholder="…")
 
 
 def _keyboard(intent: Intent) -> InlineKeyboardMarkup:
-    answers = {_EVERYTHING: texts.EVERYTHING_BUTTON}
+    answers = {_EVERYTHING: say(texts.EVERYTHING_BUTTON)}
     if "to" in intent.data:
         answers[_ONLY] = intent.data["label"]
-    answers[_CANCEL] = texts.CANCEL_BUTTON
+    answers[_CANCEL] = say(texts.CANCEL_BUTTON)
     key = question_key(intent.data["id"])
     rows = [
         [InlineKeyboardButton(text=label, callback_data=f"k:{key}:{answer}")]

@@ -1,172 +1,101 @@
-"""/runbooks and /rollout: what can be started, and starting it."""
+"""What of a start is particular to rollouts."""
 
-from contextlib import suppress
-from datetime import UTC, datetime, timedelta
+from collections.abc import Sequence
 
-from aiogram import Bot, F, Router
-from aiogram.filters import Command, CommandObject
-from aiogram.types import CallbackQuery, InlineKeyboardButton, InlineKeyboardMarkup, Message, Update
-
-from holdfast.apps.bot import texts
-from holdfast.apps.bot.replies import reply
+from holdfast.apps.bot import start_texts as texts
 from holdfast.apps.bot.services import Services
-from holdfast.apps.bot.taps import TapAnswer, Taps
+from holdfast.apps.bot.startable import Draft, Field
+from holdfast.apps.bot.texts import fill, first_lines, say
 from holdfast.domain.errors import InvalidInput, UnknownName
-from holdfast.domain.ids import digest_of, run_id
 from holdfast.domain.people import Person
+from holdfast.domain.strict import Strict
 from holdfast.ports.runs import RolloutRequest
 from holdfast.runbook.kinds.changes import AlembicChange
 from holdfast.runbook.kinds.rollout import RolloutSpec, Stage
 
-_LATEST_START = timedelta(minutes=15)
-_MOST_BUTTONS = 90  # Telegram takes about 100
-_STAGES_LENGTH = 2000  # beside a summary of up to 1000 characters
+_STAGES_LENGTH = 1800  # beside a summary of up to 1000 characters
 
 
-class Rollouts:
-    """The handlers of rollouts."""
+class RolloutStarts:
+    """Starts rollouts; see `holdfast.apps.bot.startable.Startable`."""
 
-    def __init__(self, services: Services, taps: Taps) -> None:
+    kind = "rollout"
+    start_button = texts.START_BUTTON
+
+    def __init__(self, services: Services) -> None:
         self._services = services
-        self._taps = taps
+        self.fields = (
+            Field(name="pace", question=texts.ASK_PACE, other=texts.OTHER_PACE, choices=self._paces),
+        )
 
-    def commands(self) -> Router:
-        """Route the commands; their handlers need a known `person`."""
-        router = Router(name="rollouts")
-        router.message.register(self.list_runbooks, Command("runbooks"))
-        router.message.register(self.rollout, Command("rollout"))
-        return router
-
-    def buttons(self) -> Router:
-        """Route `s:<digest>`, the buttons of the list that a bare /rollout shows."""
-        router = Router(name="rollout-buttons")
-        router.callback_query.register(self.start_tapped, F.data.startswith("s:"))
-        return router
-
-    async def list_runbooks(self, message: Message) -> None:
-        """Say what can be started, and which files cannot be read."""
-        lines = [self._describe(name) for name in self._services.library.names()]
-        await reply(message, texts.first_lines(lines, separator="\n\n") or texts.NO_RUNBOOKS)
-
-    async def rollout(
-        self, message: Message, command: CommandObject, person: Person, event_update: Update, bot: Bot
-    ) -> None:
-        """Start the named runbook, the default, or the only one; else show what there is as buttons."""
-        _check_age(message)
-        name, pace = self._arguments(command.args or "")
-        name = name or self._services.default_runbook or self._only_runbook()
-        if not name:
-            await reply(message, *self._list_to_choose_from(pace))
-            return
-        spec = self._services.library.rollout(name).spec
-        run, started = await self._start(person, spec, pace, seed=f"{bot.id}/{event_update.update_id}")
-        text = _started(spec, run, pace) if started else texts.fill(texts.ALREADY_STARTED, run_id=run)
-        await reply(message, text)
-
-    async def start_tapped(self, query: CallbackQuery, received_at: float, bot: Bot) -> None:
-        """Start what the button names; one list starts a runbook once, however often it is tapped."""
-
-        async def act(person: Person) -> TapAnswer:
-            found = self._named_by(str(query.data))
-            if found is None or query.message is None:
-                return TapAnswer("outdated_list", texts.OUTDATED_LIST_TAP)
-            spec, pace = found
-            place = f"{query.message.chat.id}/{query.message.message_id}"
-            run, started = await self._start(person, spec, pace, seed=f"{bot.id}/{place}/{query.data}")
-            if not started:
-                return TapAnswer("already_started", texts.ALREADY_STARTED_TAP.format(run_id=run))
-            if isinstance(query.message, Message):
-                await reply(query.message, _started(spec, run, pace))
-            return TapAnswer("started", texts.STARTED_TAP.format(run_id=run), alert=False)
-
-        await self._taps.settle(query, received_at, act)
-
-    async def _start(self, person: Person, spec: RolloutSpec, pace: str, *, seed: str) -> tuple[str, bool]:
-        if pace not in spec.paces:
-            raise UnknownName("pace", pace, spec.paces)
-        self._services.may_start(person, spec.name)
-        request = RolloutRequest(runbook=spec.name, requested_by=person.name, pace=pace)
-        run = run_id(spec.kind, f"telegram/{seed}")
-        return run, await self._services.runs.start(request, run_id=run)
-
-    def _arguments(self, typed: str) -> tuple[str, str]:
+    def read(self, typed: str, draft: Draft, names: Sequence[str]) -> Draft:
         """Read `[runbook] [pace=NAME]` in any order; phones like to begin words with a capital."""
-        name, pace = "", ""
+        found: dict[str, str] = {}
         for word in typed.lower().split():
-            if word.startswith("pace=") and not pace:
-                pace = word.removeprefix("pace=")
-            elif "=" not in word and not name:
-                name = word
-            else:
-                raise InvalidInput(texts.WRONG_ARGUMENTS.format(word=word))
-        return name, pace or self._services.default_pace
+            name, equals, value = word.partition("=")
+            field = name if equals else "runbook"
+            if field not in {"runbook", "pace"} or field in found:
+                raise InvalidInput(say(texts.WRONG_ARGUMENTS, word=word))
+            found[field] = value if equals else word
+        alone = self._services.default_runbook or (names[0] if len(names) == 1 else "")
+        return draft.model_copy(update={"runbook": alone, "step_by_step": not (found or alone), **found})
 
-    def _only_runbook(self) -> str:
-        names = self._services.library.names()
-        return names[0] if len(names) == 1 else ""
+    def completed(self, draft: Draft) -> Draft:
+        """Take the usual pace."""
+        return draft.model_copy(update={"pace": draft.pace or self._services.default_pace})
 
-    def _describe(self, name: str) -> str:
-        try:
-            spec = self._services.library.rollout(name).spec
-        except InvalidInput as error:
-            return texts.fill(texts.RUNBOOK_INVALID, name=name, reason=str(error).partition("\n")[0])
-        paces = ", ".join(spec.paces)
-        return texts.fill(texts.RUNBOOK, title=spec.title, name=name, paces=paces, summary=spec.summary)
+    def check(self, person: Person, draft: Draft, spec: Strict) -> None:
+        """Return when this person may start it at that pace."""
+        known = _rollout(spec).paces
+        if draft.pace and draft.pace not in known:
+            raise UnknownName("pace", draft.pace, known)
+        self._services.may_start(person, draft.runbook)
 
-    def _list_to_choose_from(self, pace: str) -> tuple[str, InlineKeyboardMarkup | None]:
-        names = self._services.library.names()
-        if not names:
-            return texts.NO_RUNBOOKS, None
-        rows = [
-            [InlineKeyboardButton(text=name, callback_data=_button_data(name, pace))]
-            for name in names[:_MOST_BUTTONS]
+    async def preview(self, person: Person, draft: Draft, spec: Strict) -> str:
+        """Show the stages with their shares and sign-offs."""
+        _ = person
+        rollout = _rollout(spec)
+        stages = first_lines(self.steps(spec), length=_STAGES_LENGTH)
+        others = [p for p in rollout.paces if p != draft.pace]
+        pace = fill(texts.PACE_OTHERS if others else texts.PACE, pace=draft.pace, others=", ".join(others))
+        head = fill(texts.ROLLOUT_PREVIEW, title=rollout.title, summary=rollout.summary, name=rollout.name)
+        return f"{head}\n\n{stages}\n\n{fill(texts.ROLLOUT_RULES)}\n{pace}"
+
+    async def start(self, person: Person, draft: Draft, *, run: str) -> bool:
+        """Start it; False when the run was there already."""
+        request = RolloutRequest(runbook=draft.runbook, requested_by=person.name, pace=draft.pace)
+        return await self._services.runs.start(request, run_id=run)
+
+    def may_start(self, spec: Strict) -> tuple[str, ...]:
+        """Return the roles and names of those who may start it."""
+        return _rollout(spec).starters
+
+    def steps(self, spec: Strict) -> list[str]:
+        """Return the stages, one a line."""
+        return [
+            fill(
+                texts.STAGE,
+                number=number,
+                title=stage.title,
+                shares=_shares(stage),
+                approvers=stage.gate.describe(),
+            )
+            for number, stage in enumerate(_rollout(spec).stages, start=1)
         ]
-        return texts.fill(texts.WHICH_RUNBOOK, pace=pace), InlineKeyboardMarkup(inline_keyboard=rows)
 
-    def _named_by(self, data: str) -> tuple[RolloutSpec, str] | None:
-        """Find the runbook and pace of a button; None when either is not there any more."""
-        for name in self._services.library.names():
-            with suppress(InvalidInput):
-                spec = self._services.library.rollout(name).spec
-                for pace in spec.paces:
-                    if _button_data(name, pace) == data:
-                        return spec, pace
-        return None
+    def _paces(self, draft: Draft) -> Sequence[str]:
+        return list(self._services.library.rollout(draft.runbook).spec.paces)
 
 
-def _check_age(message: Message) -> None:
-    """Refuse what was asked for while the bot was down: hours later nobody expects a start."""
-    age = datetime.now(UTC) - message.date
-    if age > _LATEST_START:
-        raise InvalidInput(texts.STALE.format(minutes=int(age.total_seconds() // 60)))
-
-
-def _button_data(name: str, pace: str) -> str:
-    # Names may be longer than the 64 bytes of a button.
-    return f"s:{digest_of(f'{name}/{pace}')}"
+def _rollout(spec: Strict) -> RolloutSpec:
+    if not isinstance(spec, RolloutSpec):
+        raise InvalidInput(say(texts.OTHER_KIND, name=str(getattr(spec, "name", "")), kind="rollout"))
+    return spec
 
 
 def _shares(stage: Stage) -> str:
     shares = " → ".join(map(str, stage.shares_percent))
     lasting = any(isinstance(c, AlembicChange) and c.point_of_no_return for c in stage.all_changes)
-    return (f"{shares} %" if shares else texts.EVERYBODY) + (texts.NO_RETURN if lasting else "")
-
-
-def _started(spec: RolloutSpec, run: str, pace: str) -> str:
-    stages = [
-        texts.STAGE.format(
-            number=number,
-            title=stage.title,
-            shares=_shares(stage),
-            approvers=stage.gate.describe(),
-        )
-        for number, stage in enumerate(spec.stages, start=1)
-    ]
-    return texts.fill(
-        texts.STARTED,
-        title=spec.title,
-        summary=spec.summary,
-        stages=texts.first_lines(stages, length=_STAGES_LENGTH),
-        run_id=run,
-        pace=pace,
-    )
+    if not shares:
+        return say(texts.EVERYBODY_NO_RETURN if lasting else texts.EVERYBODY)
+    return say(texts.SHARES_NO_RETURN if lasting else texts.SHARES, shares=shares)

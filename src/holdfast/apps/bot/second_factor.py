@@ -19,6 +19,7 @@ from holdfast.apps.bot.services import Services
 from holdfast.apps.bot.wishes import Wish
 from holdfast.domain.errors import DecisionRefused, InvalidInput
 from holdfast.domain.people import Person
+from holdfast.i18n import understood
 from holdfast.ports.audit import AuditEntry, AuditKind
 from holdfast.ports.identity import CodeRefused, Intent
 
@@ -79,9 +80,9 @@ class SecondFactors:
                 await self._verify(person, intent, digits, event_update.update_id)
                 await self._finish(message, person, intent)
             else:
-                await reply(message, gate_texts.NO_CODE_ASKED)
+                await reply(message, texts.fill(gate_texts.NO_CODE_ASKED))
         except CodeRefused as refused:
-            await reply(message, texts.refusal(str(refused)))
+            await reply(message, texts.refusal(understood(str(refused))))
             await self._record_refusal(person, intent, str(refused), command_id(bot, event_update))
 
     async def _record_refusal(self, person: Person, intent: Intent | None, text: str, key: str) -> None:
@@ -114,7 +115,7 @@ class SecondFactors:
         if message.bot is not None:
             await delete(message.bot, message.chat.id, int(intent.data[_QR]))
         await self._errands.forget(intent)
-        await reply(message, gate_texts.ENROL_DONE)
+        await reply(message, texts.fill(gate_texts.ENROL_DONE))
 
     async def _verify(self, person: Person, intent: Intent, digits: str, update_id: int) -> None:
         if intent.data.get(_VERIFIED) == str(update_id):

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime, timedelta, tzinfo
 from typing import Protocol
 
 from aiogram.types import InlineKeyboardMarkup
@@ -12,12 +12,14 @@ from holdfast.domain.proofs import Keyring
 from holdfast.domain.view import RunView
 from holdfast.ports.audit import AuditLog
 from holdfast.ports.delegations import StandingDelegations
+from holdfast.ports.duty import DutyBook
 from holdfast.ports.identity import Intents, SecondFactor
 from holdfast.ports.notices import NoticeBook
 from holdfast.ports.runs import RunControl
+from holdfast.runbook.commands import CommandRules
 from holdfast.runbook.library import RunbookLibrary
 
-RenderView = Callable[[RunView, str], tuple[str, InlineKeyboardMarkup | None]]
+RenderView = Callable[[RunView, str, tzinfo], tuple[str, InlineKeyboardMarkup | None]]
 
 
 class MayStart(Protocol):
@@ -41,7 +43,8 @@ class Services:
         people: who is who now; asked for every update, so that an added person need not wait for a restart;
             may raise InvalidInput, which is told to the person.
         library: what can be started.
-        render_view: a run and a line to stand above it → HTML of at most 4096 characters, and buttons.
+        render_view: a run, a line to stand above it and whose clock it tells → HTML of at most 4096 characters,
+            and buttons.
         keyring: signs what people say, once they are recognised.
         second_factor: codes of authenticator apps.
         intents: what people have begun and still have to finish by a message.
@@ -50,6 +53,7 @@ class Services:
         notices: which messages have buttons, so that they go when the gate is closed.
         render_chart: a run → PNG of its newest numbers, or None without any; may take a second.
         now: the present moment, aware.
+        duty: who covers for whom.
         default_runbook: what a bare `/rollout` starts; empty to ask when there are several.
         answer_within: after this a person is told that the engine does not answer. Telegram forgets a tap
             about 15 seconds after it was made.
@@ -68,6 +72,12 @@ class Services:
     notices: NoticeBook
     render_chart: Callable[[RunView], bytes | None]
     now: Callable[[], datetime]
+    duty: DutyBook
     default_runbook: str = ""
     default_pace: str = "default"
     answer_within: timedelta = timedelta(seconds=11)
+
+    @property
+    def commands(self) -> CommandRules:
+        """Who may use which command; read anew, raises InvalidInput for a wrong file."""
+        return self.library.commands()

@@ -2,6 +2,7 @@
 
 from holdfast.apps.bot import gate_texts as texts
 from holdfast.apps.bot.services import Services
+from holdfast.apps.bot.texts import say
 from holdfast.apps.bot.times import shown
 from holdfast.apps.bot.wishes import Wish
 from holdfast.domain.decisions import Handover
@@ -9,6 +10,7 @@ from holdfast.domain.errors import DecisionRefused, EngineUnavailable, InvalidIn
 from holdfast.domain.gates import Delegation
 from holdfast.domain.people import Person
 from holdfast.domain.proofs import CODE_GOOD_FOR
+from holdfast.i18n import plural, understood
 from holdfast.ports.audit import AuditEntry, AuditKind
 from holdfast.ports.runs import WaitingGate
 
@@ -24,14 +26,14 @@ class StandIns:
     async def add(self, person: Person, wish: Wish, proofs: tuple[str, ...]) -> str:
         """Remember the delegation, hand over what is open if it holds now, and say what became of it."""
         if wish.since is None or wish.until is None:
-            raise InvalidInput(texts.DATES_MISSING.format(name=wish.to))
+            raise InvalidInput(say(texts.DATES_MISSING, name=wish.to))
         delegation = Delegation(by=person.name, to=wish.to, since=wish.since, until=wish.until)
         await self._services.delegations.add(delegation, key=wish.id)
         said = {"name": person.name, "to": wish.to, "since": wish.since, "until": wish.until}
         await self._record(person, wish.id, texts.AUDIT_STANDING.format(**said))
         zone = person.zone
-        remembered = texts.STANDING_OF.format(
-            to=wish.to, since=shown(wish.since, zone), until=shown(wish.until, zone)
+        remembered = say(
+            texts.STANDING_OF, to=wish.to, since=shown(wish.since, zone), until=shown(wish.until, zone)
         )
         return "\n".join([remembered, *await self._open_gates(person, wish, delegation, proofs)])
 
@@ -48,9 +50,9 @@ class StandIns:
         try:
             waiting = await self._services.runs.waiting(person.name)
         except EngineUnavailable:
-            return [texts.STANDING_NOT_REACHED.format(to=wish.to)]
+            return [say(texts.STANDING_NOT_REACHED, to=wish.to)]
         if not delegation.active(self._services.now()):
-            return [texts.STANDING_LATER.format(count=len(waiting), to=wish.to)] if waiting else []
+            return [_later(len(waiting), wish.to)] if waiting else []
         return [await self._hand_over(person, wish, gate, proofs) for gate in waiting]
 
     async def _hand_over(
@@ -72,10 +74,10 @@ class StandIns:
         try:
             reply = await self._services.runs.hand_over(run, said.model_copy(update={"code": code}))
         except DecisionRefused as refused:
-            return texts.NOT_HANDED_OVER.format(gate=gate.id, run=run, text=refused)
+            return say(texts.NOT_HANDED_OVER, gate=gate.id, run=run, text=understood(str(refused)))
         except EngineUnavailable:
-            return texts.STANDING_NOT_REACHED.format(to=wish.to)
-        return texts.HANDED_OVER.format(gate=gate.id, run=run, text=reply.text)
+            return say(texts.STANDING_NOT_REACHED, to=wish.to)
+        return say(texts.HANDED_OVER, gate=gate.id, run=run, text=understood(reply.text))
 
     async def _record(self, person: Person, key: str, text: str) -> None:
         entry = AuditEntry(
@@ -87,3 +89,7 @@ class StandIns:
             text=text,
         )
         await self._services.audit.append([entry])
+
+
+def _later(count: int, to: str) -> str:
+    return plural(texts.STANDING_LATER_ONE, texts.STANDING_LATER_MANY, count).format(count=count, to=to)

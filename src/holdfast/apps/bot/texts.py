@@ -1,50 +1,19 @@
 """Everything the bot says, in one place, so that a catalogue of another language can take its place.
 
 Texts with marks are HTML and are filled by `fill`, which escapes; answers to taps are plain and are filled by
-`str.format`.
+`say`. A text is translated when it is filled, never when it is defined.
 """
 
 import textwrap
 from html import escape
 
+from holdfast.i18n import translate
+
 _TAP_ANSWER_LENGTH = 190  # Telegram allows 200, in which an emoji may count twice
 _MESSAGE_LENGTH = 3500  # Telegram allows 4096
 _LINE_LENGTH = 500
 
-COMMANDS = {
-    "rollout": "Start a rollout: /rollout [runbook] [pace=NAME]",
-    "runs": "The newest runs",
-    "run": "Show a run: /run [id], the newest without id",
-    "runbooks": "What can be started",
-    "gates": "What waits for your answer",
-    "gate": "A question and what it rests on: /gate [gate or run]",
-    "rollback": "Undo what a run did: /rollback RUN [reason]",
-    "code": "An answer to carry to the Temporal UI: /code GATE [approve|reject|rollback]",
-    "extend": "More time: /extend GATE +7d [reason]",
-    "delegate": "Somebody answers for you: /delegate GATE NAME",
-    "enrol": "Set up your authenticator app",
-    "whoami": "Who you are to Holdfast",
-    "help": "What the commands do",
-}
-
-HELLO = "Hello {title}. Holdfast runs incident runbooks and asks you for decisions here.\n\n{help}"
-HELP = (
-    "/rollout [runbook] [pace=NAME] – start a rollout\n"
-    "/runs – the newest runs\n"
-    "/run [id] – show a run; without id the newest\n"
-    "/runbooks – what can be started\n"
-    "/rollback RUN [reason] – undo what a run did, at any time; shows first what, and asks\n\n"
-    "/gates – what waits for your answer\n"
-    "/gate [gate or run] – one question and what it rests on\n"
-    "/extend GATE UNTIL [reason] – give it more time\n"
-    "/delegate GATE NAME – let somebody answer for you; /delegate alone explains the rest\n"
-    "/code GATE [approve|reject] – an answer to paste into the Temporal UI or a terminal (private chat)\n"
-    "/code RUN rollback [STAGE] – the same for a rollback; STAGE is the last one that stays\n"
-    "/enrol – set up your authenticator app (private chat)\n\n"
-    "/whoami – who you are to Holdfast\n\n"
-    "Each run has one message, which is kept up to date. When a decision is asked, it has two buttons; "
-    "a tap is answered with what became of it."
-)
+HELLO = "👋 <b>Hello {title}.</b> Holdfast runs incident runbooks, and asks you for decisions here."
 STRANGER = (
     "You are not known to Holdfast, so I cannot do that for you. Your Telegram id is <code>{id}</code>: "
     "ask an admin to add it to people.yaml."
@@ -63,31 +32,12 @@ WHOAMI_STRANGER = (
     "ask an admin to add this id to people.yaml. This chat's id is <code>{chat}</code>."
 )
 
-RUNBOOK = "<b>{title}</b>\n<code>{name}</code> · paces: {paces}\n{summary}"
-RUNBOOK_INVALID = "⚠️ <code>{name}</code> cannot be read: {reason}"
-NO_RUNBOOKS = "There is no runbook that can be started. They are YAML files in the runbooks folder."
-WHICH_RUNBOOK = "Which runbook shall be started, at pace <code>{pace}</code>? One tap starts it."
-WRONG_ARGUMENTS = "/rollout takes a runbook's name and pace=NAME; '{word}' is one too many"
-STALE = (
-    "you asked for this {minutes} minutes ago, when I could not answer. "
-    "Look at /runs, and send it again if you still want it"
-)
-STARTED = (
-    "🚀 <b>Started: {title}</b>\n{summary}\n\n{stages}\n\n"
-    "Each stage is checked, waits for its sign-off, and is then watched share by share; what goes wrong is "
-    "undone.\n\nRun <code>{run_id}</code>, pace {pace}. Its own message follows and is kept up to date."
-)
-STAGE = "{number}. {title} – {shares}, sign-off: {approvers}"
-EVERYBODY = "everybody at once"
-NO_RETURN = ", with a point of no return"
-ALREADY_STARTED = "Run <code>{run_id}</code> is there already: this request has started it before. See /runs."
-STARTED_TAP = "Started: {run_id}"
-ALREADY_STARTED_TAP = "This list has already started {run_id}. Send /rollout for another run."
-OUTDATED_LIST_TAP = "That runbook or pace is not there any more. Send /rollout for a new list."
-
-NO_RUNS = "There are no runs yet. /rollout starts one."
-RUN_LINE = "<code>{run_id}</code> {runbook} · {status} · {started_at}"
-RUN_COPY = "A copy made at {at:%H:%M:%S} UTC; the run's own message is kept up to date."
+NO_RUNS = "There are no runs yet. /runbooks shows what can be started."
+RUN_LINE = "<b>{title}</b>\n<code>{run_id}</code> · {kind} · {status} · {started_at}"
+RUN_COPY = "A copy made at {at}; the run's own message is kept up to date."
+RUN_SHOWN_TAP = "Here it is."
+MORE = "… and {count} more"
+NO_ROLES = "none"
 
 ENGINE_DOWN = "⚠️ Temporal does not answer: nothing was started or changed. Try again in a minute."
 ENGINE_SLOW = "⚠️ Temporal does not answer in time. Look at /runs before you try again."
@@ -110,8 +60,14 @@ REFUSED = "⛔ {reason}"
 
 
 def fill(template: str, **values: object) -> str:
-    """Put the values into an HTML text, each escaped."""
-    return template.format(**{name: escape(str(value), quote=False) for name, value in values.items()})
+    """Put the values into an HTML text in the reader's language, each escaped."""
+    escaped = {name: escape(str(value), quote=False) for name, value in values.items()}
+    return translate(template).format(**escaped)
+
+
+def say(template: str, **values: object) -> str:
+    """Put the values into a plain text in the reader's language."""
+    return translate(template).format(**values)
 
 
 def tap_answer(text: str) -> str:
@@ -124,7 +80,7 @@ def first_lines(lines: list[str], *, separator: str = "\n", length: int = _MESSA
     shown: list[str] = []
     for line in lines:
         if len(separator.join([*shown, line])) > length:
-            shown.append(f"… and {len(lines) - len(shown)} more")
+            shown.append(say(MORE, count=len(lines) - len(shown)))
             break
         shown.append(line)
     return separator.join(shown)

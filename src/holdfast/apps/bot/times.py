@@ -5,13 +5,17 @@ from datetime import date, datetime, time, timedelta
 from zoneinfo import ZoneInfo
 
 from holdfast.apps.bot import gate_texts
+from holdfast.apps.bot.texts import say
 from holdfast.domain.errors import InvalidInput
+from holdfast.i18n import times
 
-_SPAN = re.compile(r"\+(\d{1,4})\s*([mhdw])", re.IGNORECASE)
-_UNITS = {"m": timedelta(minutes=1), "h": timedelta(hours=1), "d": timedelta(days=1), "w": timedelta(weeks=1)}
+_SPAN = re.compile(r"\+(\d{1,4})\s*([mhdwмчдн])", re.IGNORECASE)
+_MINUTE, _HOUR, _DAY, _WEEK = timedelta(minutes=1), timedelta(hours=1), timedelta(days=1), timedelta(weeks=1)
+_UNITS = {"m": _MINUTE, "h": _HOUR, "d": _DAY, "w": _WEEK, "м": _MINUTE, "ч": _HOUR, "д": _DAY, "н": _WEEK}
+_DAY_FIRST = re.compile(r"(\d{1,2})\.(\d{1,2})(?:\.(\d{4}))?")
 _CLOCK = re.compile(r"\d{1,2}:\d\d")
 _DAY_BEGINS, _DAY_ENDS = time(0, 0), time(23, 59)
-_NAMES_OF_DAYS = {"today": 0, "tomorrow": 1}
+_NAMES_OF_DAYS = {"today": 0, "tomorrow": 1, "сегодня": 0, "завтра": 1, "послезавтра": 2}
 
 
 class Words:
@@ -35,9 +39,9 @@ class Words:
         """Take a moment: a date, a date and a time, or a span such as `+7d`; None when nothing is left.
 
         Args:
-            field: what the argument is called.
+            field: what the argument is called, in the person's language.
             zone: whose dates they are.
-            now: for `today` and `tomorrow`.
+            now: for `today` and `tomorrow`, in either language, and for dates without a year.
             base: what a span is counted from; `now` if not given.
             begins: whether a date alone means the beginning of that day instead of its end.
 
@@ -53,9 +57,8 @@ class Words:
         try:
             local = _read(word, clock, now.astimezone(zone).date(), _DAY_BEGINS if begins else _DAY_ENDS)
         except ValueError:
-            raise InvalidInput(
-                gate_texts.NOT_A_TIME.format(field=field, word=f"{word} {clock}".strip())
-            ) from None
+            typed = f"{word} {clock}".strip()
+            raise InvalidInput(say(gate_texts.NOT_A_TIME, field=field, word=typed)) from None
         return local if local.tzinfo else local.replace(tzinfo=zone)
 
 
@@ -64,20 +67,26 @@ def _read(word: str, clock: str, today: date, at: time) -> datetime:
         day = today + timedelta(days=_NAMES_OF_DAYS[word.lower()])
     elif "T" in word.upper():
         return datetime.fromisoformat(word)
+    elif found := _DAY_FIRST.fullmatch(word):
+        day = _next_such_day(int(found[1]), int(found[2]), found[3], today)
     else:
         day = date.fromisoformat(word)
     return datetime.combine(day, time.fromisoformat(clock.zfill(5)) if clock else at)
 
 
+def _next_such_day(day: int, month: int, year: str | None, today: date) -> date:
+    """Return the day; without a year the next one, today included."""
+    if year:
+        return date(int(year), month, day)
+    this_year = date(today.year, month, day)
+    return this_year if this_year >= today else date(today.year + 1, month, day)
+
+
 def shown(at: datetime, zone: ZoneInfo) -> str:
     """Write a moment on somebody's clock, e.g. `Sat 21 Nov 2026, 03:12 CET`."""
-    return f"{at.astimezone(zone):%a %d %b %Y, %H:%M %Z}"
+    return times.moment(at, zone)
 
 
 def in_words(span: timedelta) -> str:
     """Write a span in its largest sensible unit, e.g. `3 days`."""
-    seconds = max(0, int(span.total_seconds()))
-    for unit, length in (("day", 86400), ("hour", 3600), ("minute", 60)):
-        if seconds >= 2 * length:
-            return f"{seconds // length} {unit}s"
-    return f"{seconds} seconds" if seconds < 60 else f"{seconds // 60} min"  # noqa: PLR2004  a minute
+    return times.span(span)

@@ -16,8 +16,11 @@ from pydantic import ValidationError
 from holdfast.adapters.masking.logs import install as mask_logs
 from holdfast.apps.cli.app import main as run_command
 from holdfast.apps.cli.deps import CliDeps
+from holdfast.apps.cli.outbox import OutboxDeps
 from holdfast.apps.cli.records import RecordDeps
+from holdfast.outbox.store import OutboxStore
 from holdfast.ports.audit import AuditLog
+from holdfast.ports.duty import DutyBook
 from holdfast.ports.identity import SecondFactor
 from holdfast.ports.runs import RunControl
 from holdfast.ports.verdicts import VerdictLog
@@ -25,6 +28,7 @@ from workers import wiring
 from workers.judging import verdict_commands
 from workers.planning import plan_command
 from workers.secrets import keyring
+from workers.sending import bot_id
 from workers.settings import Settings
 from workers.systems import MASK
 
@@ -71,6 +75,15 @@ def _dependencies() -> CliDeps:
         ),
         default_pace=settings.default_pace,
         plan=plan_command(settings),
+        duty=lambda: _duty(settings),
+        outbox=OutboxDeps(
+            store=lambda: _outbox(settings),
+            priorities=lambda: wiring.library(settings).priorities(),
+            bot=lambda: bot_id(settings),
+            people=lambda: wiring.library(settings).people(),
+            rules=lambda: wiring.library(settings).commands(),
+            audit=lambda: _audit(settings),
+        ),
     )
 
 
@@ -107,6 +120,18 @@ async def _second_factor(settings: Settings) -> AsyncGenerator[SecondFactor]:
 async def _verdicts(settings: Settings) -> AsyncGenerator[VerdictLog]:
     async with _store(settings) as store:
         yield store.verdicts
+
+
+@asynccontextmanager
+async def _duty(settings: Settings) -> AsyncGenerator[DutyBook]:
+    async with _store(settings) as store:
+        yield store.duty
+
+
+@asynccontextmanager
+async def _outbox(settings: Settings) -> AsyncGenerator[OutboxStore]:
+    async with _store(settings) as store:
+        yield store.outbox
 
 
 def _store(settings: Settings) -> "AbstractAsyncContextManager[SqlStore]":

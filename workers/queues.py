@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from datetime import timedelta
+from typing import Any
 
 from temporalio.client import Client
 from temporalio.worker import Worker
@@ -11,6 +12,7 @@ from activities.calling import CallingActivities
 from activities.changes import ChangeActivities
 from activities.checks import CheckActivities
 from activities.holding import HoldActivities
+from activities.paging import PagingActivities
 from activities.planning import PlanActivities
 from activities.recalling import RecallActivities
 from activities.signing import RecordActivities, SigningActivities
@@ -51,6 +53,7 @@ def run_workers(
 
     `verdicts` gives the log of verdicts as soon as the database is open.
     """
+    planning = PlanActivities(library)
     changes = ChangeActivities(providers)
     holding = HoldActivities(TemporalHolds(client, task_queue=RUNBOOK_QUEUE))
     watching = WatchActivities(metrics, log=verdicts)
@@ -60,7 +63,8 @@ def run_workers(
             task_queue=RUNBOOK_QUEUE,
             workflows=[*WORKFLOWS.values(), *HELPERS],
             activities=[
-                PlanActivities(library).load_plan,
+                planning.load_plan,
+                planning.plan_incident,
                 CheckActivities(providers, metrics).check_stage,
                 changes.plan_effect,
                 changes.apply_effect,
@@ -91,16 +95,27 @@ def run_workers(
 
 
 def chat_worker(
-    client: Client, chat: Chat | None, calling: CallingActivities, *, run_url: Callable[[str], str]
+    client: Client,
+    chat: Chat | None,
+    calling: CallingActivities,
+    *,
+    run_url: Callable[[str], str],
+    paging: PagingActivities | None = None,
 ) -> Worker:
-    """Build the worker that tells and calls people; a chat that is slow or down holds up nothing else."""
+    """Build the worker that tells and calls people; a chat that is slow or down holds up nothing else.
+
+    Without `paging` it calls nobody to incidents.
+    """
     telling = TellingActivities(chat, run_url=run_url)
+    calls: list[Callable[..., Any]] = [paging.page_step, paging.retire_pages] if paging else []
     return Worker(
         client,
         task_queue=CHAT_QUEUE,
         activities=[
             telling.publish_card,
             telling.ping_people,
+            telling.open_thread,
+            *calls,
             calling.call_people,
             calling.retire_notices,
             calling.tell_person,

@@ -8,10 +8,11 @@ from temporalio.client import Client
 
 from activities.calling import CallingActivities
 from activities.guard import Guard
+from activities.paging import PagingActivities
 from activities.signing import RecordActivities
 from holdfast.domain.proofs import Keyring
 from holdfast.ports.verdicts import VerdictLog
-from workers import channels, storing, telegram
+from workers import channels, sending, storing, telegram, wiring
 from workers.queues import chat_worker, record_worker
 from workers.refusals import keep_refusals
 from workers.settings import Settings
@@ -30,16 +31,28 @@ async def serve(
     """Call people and keep the record until cancelled; `lend` is told where verdicts are kept."""
     async with storing.store(settings, keyring, patiently=True) as store:
         lend(store.verdicts)
+        # The bot sends what is put in line here, so that a token has one sender.
+        outbox = sending.outbox(settings, store.outbox) if settings.telegram_token else None
+        reached = channels.private(settings, outbox)
         calling = CallingActivities(
-            channels.private(settings),
+            reached,
             store.notices,
             store.audit,
             keyring=keyring,
             run_url=settings.run_url,
             link_for=storing.link_for(settings, keyring),
         )
+        paging = PagingActivities(
+            wiring.library(settings),
+            store.duty,
+            reached,
+            store.audit,
+            keyring=keyring,
+            run_url=settings.run_url,
+        )
         records = RecordActivities(audit=store.audit, delegations=store.delegations)
-        chat = telegram.chat(settings)
-        async with record_worker(client, records), chat_worker(client, chat, calling, run_url=settings.run_url):
+        chat = telegram.chat(settings, outbox) if outbox else None
+        telling = chat_worker(client, chat, calling, run_url=settings.run_url, paging=paging)
+        async with record_worker(client, records), telling:
             log.info("worker ready", server=settings.temporal_address)
             await keep_refusals(guard, store.audit)

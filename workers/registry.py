@@ -5,6 +5,7 @@ from typing import Any
 
 import workflows
 from workflows.hold import Hold
+from workflows.incident import Incident
 from workflows.rollout import Rollout
 from workflows.undo import Undo
 
@@ -12,6 +13,7 @@ from workflows.undo import Undo
 HELPERS: tuple[type[Any], ...] = (Hold, Undo)
 WORKFLOWS: dict[str, type[Any]] = {
     "rollout": Rollout,
+    "incident": Incident,
 }
 
 

@@ -1,8 +1,10 @@
 """Everything an operator sets, from `HOLDFAST_…` environment variables or a `.env` file."""
 
 from pathlib import Path
+from typing import Literal
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from pydantic import Field, SecretStr
+from pydantic import Field, SecretStr, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 # Registered at the server before the first run; the run list in the Temporal UI filters by them.
@@ -28,6 +30,13 @@ class Settings(BaseSettings):
         telegram_token: of the bot; without it runs have no chat and `holdfast bot` refuses to start.
         telegram_chat: id of the chat where runs show themselves.
         telegram_api: base URL of the Bot API, for a proxy or an own server; empty is Telegram's.
+        language: what Holdfast speaks in that chat, `en` or `ru`; each person's own is in `people.yaml`.
+        time_zone: whose clock times are told on in that chat.
+        webhook_url: where Telegram reaches `holdfast bot`, `https://…/telegram`; empty: the bot asks itself.
+        webhook_secret: what Telegram shows with each update; 1 to 256 of A-Z a-z 0-9 _ -; needed with a URL.
+        webhook_host, webhook_port: where the bot listens.
+        webhook_proxy: address of the one proxy whose `X-Forwarded-For` is believed; empty for none.
+        webhook_networks: from where updates are taken; Telegram's own where not set.
         secret_key: signs approval codes and encrypts authenticator secrets; several, newest first, separated by
             commas. Without one a key is made once and kept in `state_dir`.
         state_dir: where this machine keeps what it has to keep: the key, and the database if that is SQLite.
@@ -53,6 +62,14 @@ class Settings(BaseSettings):
     telegram_token: SecretStr | None = None
     telegram_chat: int | None = None
     telegram_api: str = ""
+    language: Literal["en", "ru"] = "en"
+    time_zone: str = "UTC"
+    webhook_url: str = ""
+    webhook_secret: SecretStr | None = None
+    webhook_host: str = "127.0.0.1"
+    webhook_port: int = Field(default=8089, ge=0, le=65535)
+    webhook_proxy: str = ""
+    webhook_networks: tuple[str, ...] = ()
     secret_key: SecretStr | None = None
     state_dir: Path = Path("var")
     database_url: SecretStr | None = None
@@ -61,6 +78,20 @@ class Settings(BaseSettings):
     web_host: str = "127.0.0.1"
     email_url: SecretStr | None = None
     metrics_port: int = Field(default=0, ge=0, le=65535)
+
+    @field_validator("time_zone")
+    @classmethod
+    def _time_zone_is_known(cls, name: str) -> str:
+        try:
+            ZoneInfo(name)
+        except (ZoneInfoNotFoundError, ValueError, OSError):
+            raise ValueError(f"'{name}' is no time zone; write one like Europe/Moscow") from None
+        return name
+
+    @property
+    def zone(self) -> ZoneInfo:
+        """The time zone of the chat."""
+        return ZoneInfo(self.time_zone)
 
     def run_url(self, run_id: str) -> str:
         """Return the address of a run's page in the Temporal UI."""

@@ -5,9 +5,11 @@ from aiogram.client.session.aiohttp import AiohttpSession
 from aiogram.client.telegram import PRODUCTION, TelegramAPIServer
 from aiogram.utils.token import TokenValidationError
 
-from holdfast.adapters.telegram import TelegramChat
+from holdfast.adapters.telegram import QueuedSending, TelegramChat, Topics
 from holdfast.domain.errors import InvalidInput
+from holdfast.outbox.outbox import Outbox
 from holdfast.ports.chat import Chat
+from workers.sending import PATIENCE
 from workers.settings import Settings
 
 
@@ -26,10 +28,18 @@ def telegram_bot(settings: Settings) -> Bot:
         raise InvalidInput("HOLDFAST_TELEGRAM_TOKEN is no bot token; it looks like 123456:ABC-DEF") from None
 
 
-def chat(settings: Settings) -> Chat | None:
-    """Return the chat where runs show themselves, or None when none is set up."""
-    if settings.telegram_token is None:
-        return None
+def chat(settings: Settings, outbox: Outbox) -> Chat:
+    """Return the chat where runs show themselves.
+
+    Raises:
+        InvalidInput: none is set up.
+    """
     if settings.telegram_chat is None:
         raise InvalidInput("HOLDFAST_TELEGRAM_CHAT is not set; it is the numeric id of the chat for runs")
-    return TelegramChat(telegram_bot(settings), settings.telegram_chat)
+    return TelegramChat(
+        QueuedSending(outbox, patience=PATIENCE),
+        settings.telegram_chat,
+        topics=Topics(telegram_bot(settings)),
+        language=settings.language,
+        zone=settings.zone,
+    )

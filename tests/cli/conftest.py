@@ -5,7 +5,7 @@ import io
 import json
 import secrets
 import sys
-from collections.abc import AsyncIterator, Callable, Iterable
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -17,6 +17,7 @@ from cyclopts import App
 
 from holdfast.apps.cli import CliDeps, main
 from holdfast.apps.cli.exits import sentences
+from holdfast.apps.cli.outbox import OutboxDeps
 from holdfast.apps.cli.plan import PlanDeps
 from holdfast.apps.cli.records import RecordDeps
 from holdfast.apps.cli.verdict_backtest import BacktestDeps
@@ -36,7 +37,7 @@ from holdfast.domain.decisions import (
     RollBack,
     Signed,
 )
-from holdfast.domain.errors import DecisionRefused, EngineUnavailable, UnknownName
+from holdfast.domain.errors import DecisionRefused, EngineUnavailable, Unavailable, UnknownName
 from holdfast.domain.evidence import Evidence
 from holdfast.domain.gates import Gate, Question
 from holdfast.domain.pasting import sealed
@@ -44,7 +45,9 @@ from holdfast.domain.people import People, Person
 from holdfast.domain.proofs import CODE_GOOD_FOR, Keyring
 from holdfast.domain.signoff import SignOff
 from holdfast.domain.view import LogLine, RunState, RunView, StageView
-from holdfast.ports.runs import RolloutRequest, RunLine, UndoRequest, WaitingGate
+from holdfast.domain.words import Word, check_word
+from holdfast.ports.duty import Cover
+from holdfast.ports.runs import IncidentRequest, RolloutRequest, RunLine, UndoRequest, WaitingGate
 from holdfast.runbook.library import RunbookLibrary
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -82,6 +85,15 @@ NO_VERDICTS = VerdictDeps(
     correlate=CorrelateDeps(series=not_asked_for, library=not_asked_for, draw=not_asked_for),
 )
 NO_PLAN = PlanDeps(library=not_asked_for, providers=not_asked_for, metrics=not_asked_for)
+NO_DUTY = not_asked_for
+NO_OUTBOX = OutboxDeps(
+    store=not_asked_for,
+    priorities=not_asked_for,
+    bot=not_asked_for,
+    people=not_asked_for,
+    rules=not_asked_for,
+    audit=not_asked_for,
+)
 
 
 def open_gate(*, since: datetime = NOW, people: People = PEOPLE, **policy: Any) -> Gate:
@@ -120,6 +132,24 @@ def waiting_run() -> RunView:
 
 
 @dataclass
+class MemoryDuty:
+    """Covers in the order in which they were arranged."""
+
+    kept: list[Cover] = field(default_factory=list)
+    down: bool = False
+
+    async def put(self, cover: Cover) -> bool:
+        self.kept.append(cover)
+        return True
+
+    async def covers(self, rota: str = "", *, since: datetime, until: datetime) -> Sequence[Cover]:
+        if self.down:
+            raise Unavailable("the database does not answer")
+        touching = (c for c in self.kept if c.since < until and c.until > since)
+        return [c for c in touching if rota in {"", c.rota}]
+
+
+@dataclass
 class MemoryRuns:
     """Implements `RunControl` by the real rules for runs that live in this process.
 
@@ -129,6 +159,8 @@ class MemoryRuns:
         on_code: called with the JSON when one is sent.
         rolled_back: every rollback that was asked for and counted.
         undone: every run that was started to undo an ended one, with its id.
+        opened: every incident, by its id.
+        said: every word that counted, with its run.
     """
 
     views: dict[str, RunView] = field(default_factory=dict)
@@ -140,6 +172,8 @@ class MemoryRuns:
     looks_while_down: int = 0
     rolled_back: list[RollBack] = field(default_factory=list)
     undone: list[tuple[UndoRequest, str]] = field(default_factory=list)
+    opened: dict[str, IncidentRequest] = field(default_factory=dict)
+    said: list[tuple[str, Word]] = field(default_factory=list)
     ended: asyncio.Event = field(default_factory=asyncio.Event)
     keyring: Keyring = field(default_factory=lambda: Keyring([secrets.token_hex(16)]))
 
@@ -148,6 +182,18 @@ class MemoryRuns:
         self.started[run_id] = request
         self.views[run_id] = waiting_run().model_copy(update={"run_id": run_id})
         return True
+
+    async def open_incident(self, request: IncidentRequest, *, run_id: str) -> bool:
+        self._answer()
+        self.opened[run_id] = request
+        return True
+
+    async def say(self, run_id: str, word: Word) -> DecisionReply:
+        view = self._view(run_id)
+        self.keyring.check(word, run=run_id, execution=EXECUTION, now=datetime.now(UTC))
+        check_word(word, view)
+        self.said.append((run_id, word))
+        return DecisionReply(answer=Answer.ACCEPTED, gate=word.gate, text="Done.")
 
     async def decide(self, run_id: str, decision: Decision) -> DecisionReply:
         view, now = self._checked(run_id, decision)
@@ -325,19 +371,35 @@ def served() -> list[str]:
 
 
 @pytest.fixture
-def holdfast(library, runs, served, capsys, monkeypatch) -> Callable[..., Told]:
-    """Run one command as a person would, with `piped` on its standard input."""
+def book() -> MemoryDuty:
+    return MemoryDuty()
+
+
+@pytest.fixture
+def lent(runs, book) -> dict[str, Any]:
+    """What `CliDeps` lends to one command at a time."""
 
     @asynccontextmanager
     async def run_control() -> AsyncIterator[MemoryRuns]:
         yield runs
+
+    @asynccontextmanager
+    async def duty() -> AsyncIterator[MemoryDuty]:
+        yield book
+
+    return {"run_control": run_control, "duty": duty}
+
+
+@pytest.fixture
+def holdfast(library, lent, served, capsys, monkeypatch) -> Callable[..., Told]:
+    """Run one command as a person would, with `piped` on its standard input."""
 
     def command(*tokens: str, directories: list[Path] | None = None, piped: str | None = "") -> Told:
         if piped is not None:
             monkeypatch.setattr(sys, "stdin", io.StringIO(piped))
         deps = CliDeps(
             library=lambda: RunbookLibrary(directories) if directories else library,
-            run_control=run_control,
+            **lent,
             ui_url=lambda run_id: f"http://ui/{run_id}",
             start_worker=lambda: served.append("worker"),
             start_bot=lambda: served.append("bot"),
@@ -345,6 +407,7 @@ def holdfast(library, runs, served, capsys, monkeypatch) -> Callable[..., Told]:
             records=NO_RECORDS,
             verdicts=NO_VERDICTS,
             plan=NO_PLAN,
+            outbox=NO_OUTBOX,
         )
         with pytest.raises(SystemExit) as ended:
             main(deps, tokens)

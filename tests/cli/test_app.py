@@ -3,14 +3,16 @@ from pathlib import Path
 import pytest
 
 from holdfast.apps.cli import CliDeps, build_app, main
-from tests.cli.conftest import NO_PLAN, NO_RECORDS, NO_VERDICTS
+from tests.cli.conftest import NO_DUTY, NO_OUTBOX, NO_PLAN, NO_RECORDS, NO_VERDICTS
 
 ROOT = Path(__file__).resolve().parents[2]
 COMMANDS = [
-    *("run", "run rollout", "runs", "show", "approve", "reject", "rollback"),
+    *("run", "run rollout", "run incident", "runs", "show", "approve", "reject", "rollback"),
     *("gate", "gate list", "gate show", "gate approve", "gate reject"),
     *("gate extend", "gate delegate", "gate code"),
     *("audit verify", "audit export", "totp enrol", "totp remove"),
+    *("oncall", "oncall cover"),
+    *("outbox", "outbox list", "outbox explain", "outbox retry", "outbox drop", "outbox put"),
     *("gate-check", "plan"),
     *("validate", "runbooks", "people", "schema", "worker", "bot", "web"),
 ]
@@ -26,7 +28,8 @@ def test_every_command_explains_itself_and_is_documented(holdfast, command):
 
 
 @pytest.mark.parametrize(
-    "command", ["", "run", "run rollout", "approve", "reject", "rollback", "gate", "validate"]
+    "command",
+    ["", "run", "run rollout", "approve", "reject", "rollback", "gate", "validate", "oncall", "outbox"],
 )
 def test_help_teaches_by_examples(holdfast, command):
     told = holdfast(*command.split(), "--help")
@@ -69,6 +72,8 @@ def broken_deps() -> CliDeps:
         records=NO_RECORDS,
         verdicts=NO_VERDICTS,
         plan=NO_PLAN,
+        duty=NO_DUTY,
+        outbox=NO_OUTBOX,
     )
 
 

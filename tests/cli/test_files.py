@@ -11,6 +11,11 @@ def test_valid_files_are_told_with_their_digests(holdfast, library):
     assert told.err == ""
     assert re.search(r"people\.yaml: ok, 4 people\n", told.out)
     assert re.search(r"systems\.yaml: ok, 6 systems\n", told.out)
+    assert re.search(r"escalation/duty\.yaml: ok, 2 rotas\n", told.out)
+    assert re.search(r"escalation/policies\.yaml: ok, 2 escalation policies\n", told.out)
+    assert re.search(r"escalation/priorities\.yaml: ok, 3 customer tiers\n", told.out)
+    assert re.search(r"commands\.yaml: ok, rules for 5 commands\n", told.out)
+    assert f"customer-impact.yaml: ok, digest {library.incident('customer-impact').digest}\n" in told.out
     assert f"support-surge.yaml: ok, digest {library.rollout('support-surge').digest}\n" in told.out
 
 
@@ -81,6 +86,42 @@ def test_a_wrong_systems_file_is_told_line_by_line(holdfast, broken):
     )
 
 
+def test_the_files_of_on_call_are_checked_against_each_other(holdfast, broken, library):
+    text = library.path("customer-impact").read_text()
+    (broken / "escalation").mkdir()
+    (broken / "incident").mkdir()
+    (broken / "incident/duty.yaml").write_text(
+        text.replace("name: customer-impact", "name: duty").replace("escalation: customer", "escalation: quick")
+    )
+    (broken / "escalation/duty.yaml").write_text(
+        "rotas: {crm: {title: CRM, members: [vera, olga], turn: 7d, begins: 2026-11-16T10:00}}\n"
+    )
+    (broken / "escalation/policies.yaml").write_text(
+        'policies: {default: {title: x, steps: [{page: ["rota:cmr", oncal]}]}}\n'
+    )
+    (broken / "commands.yaml").write_text("commands:\n  pause: [nobody]\n")
+    for name in ("first", "second"):
+        (broken / f"{name}.yaml").unlink()
+
+    told = holdfast("validate", "--all", directories=[broken])
+
+    assert (told.code, told.out) == (2, f"{broken}/people.yaml: ok, 4 people\n")
+    lines = [line.removeprefix(f"{broken}/") for line in told.err.splitlines()]
+    assert lines[0].startswith("commands.yaml:2: commands.pause.0: nobody in people.yaml has the role")
+    assert lines[1].endswith(
+        "rotas.crm.members.1: nobody in people.yaml has the name 'olga'; known: anna, boris, vera, gleb"
+    )
+    assert lines[2].endswith("steps.0.page.0: there is no rota 'cmr' in escalation/duty.yaml; known: crm")
+    assert (
+        "policies.default.steps.0.page.1: nobody in people.yaml has the role, group or name 'oncal'" in lines[3]
+    )
+    assert lines[1].startswith("escalation/duty.yaml:1: ")
+    assert lines[4].endswith(
+        "escalation: there is no policy 'quick' in escalation/policies.yaml; known: default"
+    )
+    assert len(lines) == 5
+
+
 def test_nothing_to_validate_is_bad_input(holdfast):
     told = holdfast("validate")
 
@@ -90,8 +131,14 @@ def test_nothing_to_validate_is_bad_input(holdfast):
 def test_runbooks_are_listed_with_who_may_start_them(holdfast):
     told = holdfast("runbooks", "--json")
 
-    line, second = told.document
-    assert (line["name"], second["name"]) == ("support-surge", "ticket-tiers")
+    line, second, incident = told.document
+    assert (line["name"], second["name"], line["kind"]) == ("support-surge", "ticket-tiers", "rollout")
+    assert (incident["name"], incident["kind"], incident["escalation"]) == (
+        "customer-impact",
+        "incident",
+        "customer",
+    )
+    assert incident["starters"] == ["anna", "boris", "vera", "gleb"]
     assert line["stages"] == ["bot-rate-limit", "crm-pool", "escalation-order"]
     assert line["starters"] == ["anna", "boris"]
     assert "Relieve a support surge" in holdfast("runbooks").out
@@ -121,6 +168,6 @@ def test_the_schema_is_printed_or_written_beside_the_runbooks(holdfast, tmp_path
     assert (tmp_path / "schemas/rollout.json").read_text() == printed.out
     assert f"wrote {tmp_path}/schemas/people.json" in written.out
     assert (
-        holdfast("schema", "campaign").err
-        == "unknown kind of file 'campaign'; known: people, rollout, systems\n"
+        holdfast("schema", "campaign").err == "unknown kind of file 'campaign'; "
+        "known: commands, duty, incident, people, policies, priorities, rollout, systems\n"
     )

@@ -23,6 +23,8 @@ from holdfast.domain.ids import run_id
 from holdfast.domain.view import RunState, RunView, StageState
 from holdfast.ports.runs import RolloutRequest
 from tests.cli.conftest import (
+    NO_DUTY,
+    NO_OUTBOX,
     NO_PLAN,
     NO_RECORDS,
     NO_VERDICTS,
@@ -110,6 +112,8 @@ def gate_check(library, pipeline_runs, capsys) -> Callable[..., Told]:
         records=NO_RECORDS,
         verdicts=NO_VERDICTS,
         plan=NO_PLAN,
+        duty=NO_DUTY,
+        outbox=NO_OUTBOX,
     )
 
     def command(*tokens: str) -> Told:

@@ -10,6 +10,7 @@ from holdfast.domain.gates import Gate
 from holdfast.domain.view import RunState, RunView
 from workers.demo.facts import Facts
 from workers.demo.screen import Screen, read_out
+from workers.demo.stack import CHAT_ID
 from workers.demo.world import World
 
 T = TypeVar("T")
@@ -18,6 +19,7 @@ NAMES = {ANNA: "anna", BORIS: "boris", VERA: "vera", GLEB: "gleb", STRANGER: "ma
 # How long anything the story waits for may take before the demo says that it failed.
 PATIENCE_SECONDS = 90.0
 INTERACTIVE_PATIENCE_SECONDS = 3600.0
+_LATE = ("Too late", "Слишком поздно")  # each person is told in their own language
 
 
 class StoryFailed(Exception):
@@ -61,19 +63,35 @@ class Scene:
     # --- people -----------------------------------------------------------------------------------------
 
     async def start_from_chat(self, user: int, runbook: str) -> str:
-        """Start a runbook by a command in the chat; return the run's id."""
-        seen = {run.run_id for run in await self.world.runs.recent()}
+        """Start a runbook by a command in the chat, and confirm it; return the run's id."""
+        seen = await self.known_runs()
+        await self.ask_to_start(user, f"/rollout {runbook}")
+        return await self.until_started(f"'/rollout {runbook}' starts a run", seen)
+
+    async def known_runs(self) -> set[str]:
+        """Return the ids of the runs that are there."""
+        return {run.run_id for run in await self.world.runs.recent()}
+
+    async def ask_to_start(self, user: int, command: str) -> None:
+        """Type a command that asks before it starts something, and confirm it."""
+        name = NAMES[user]
         if self.interactive:
-            self.screen.say("you", f"type into the Telegram page as {NAMES[user]}: /rollout {runbook}")
-        else:
-            self.screen.say(NAMES[user], f"/rollout {runbook}")
-            await self.world.say(user, f"/rollout {runbook}")
+            self.screen.say("you", f"type into the Telegram page as {name}: {command}, and confirm it")
+            return
+        self.screen.say(name, command)
+        await self.world.say(user, command)
+        confirm = await self.until_button("y:", f":{name}:yes")
+        self.screen.say("holdfast", confirm.text.splitlines()[0])
+        self.screen.say(name, f"taps {confirm.label}: {await self.tap(user, confirm)}")
+
+    async def until_started(self, what: str, seen: set[str]) -> str:
+        """Wait for a run that was not there before, and return its id."""
 
         async def started() -> str | None:
             new = [r.run_id for r in await self.world.runs.recent() if r.run_id not in seen]
             return new[0] if new else None
 
-        run_id = await self.until(f"'/rollout {runbook}' starts a run", started)
+        run_id = await self.until(what, started)
         self.screen.say("holdfast", f"run {run_id}: {self.world.run_url(run_id)}")
         return run_id
 
@@ -96,7 +114,7 @@ class Scene:
             for answer in answers:
                 self.screen.say(NAMES[approver], f"taps {gate.approve_label}: {answer}")
             if taps > 1:
-                late = [answer for answer in answers if answer.startswith("Too late")]
+                late = [answer for answer in answers if answer.startswith(_LATE)]
                 claim = "of two taps one counts, and the other is told so"
                 self.facts.check(claim, holds=len(late) == taps - 1, seen="; ".join(answers))
         await self._until_decided(run_id, gate)
@@ -151,17 +169,17 @@ class Scene:
             self.screen.say("you", f"tap Roll back… on run {run_id} as {name}, and confirm it")
             return
         button = await self.until_button(f"u:{run_id}:")
-        self.screen.say(name, f"taps Roll back…: {await self._tap(user, button)}")
+        self.screen.say(name, f"taps Roll back…: {await self.tap(user, button)}")
         confirm = await self.until_button("k:", ":all")
         for line in filter(None, confirm.text.splitlines()):
             self.screen.say("holdfast", line)
-        self.screen.say(name, f"taps {confirm.label}: {await self._tap(user, confirm)}")
+        self.screen.say(name, f"taps {confirm.label}: {await self.tap(user, confirm)}")
 
-    async def until_button(self, begins: str, ends: str = "") -> "Button":
+    async def until_button(self, begins: str, ends: str = "", *, chat: int = CHAT_ID) -> Button:
         """Wait until the chat shows a button that carries this; return the newest one."""
 
         async def shown() -> Button | None:
-            for message in reversed(await self.world.messages()):
+            for message in reversed(await self.world.messages(chat)):
                 for row in message.get("reply_markup", {}).get("inline_keyboard", ()):
                     for button in row:
                         data = str(button.get("callback_data", ""))
@@ -175,10 +193,11 @@ class Scene:
     async def _press(self, user: int, run_id: str, gate: Gate, *, taps: int = 1) -> list[str]:
         """Tap Approve as soon as the chat shows the button; return what the person is told, tap by tap."""
         button = await self.until_button(f"a:{run_id}:{gate.token}")
-        return await asyncio.gather(*(self._tap(user, button) for _ in range(taps)))
+        return await asyncio.gather(*(self.tap(user, button) for _ in range(taps)))
 
-    async def _tap(self, user: int, button: "Button") -> str:
-        return await self.world.press(user, button.message_id, button.data)
+    async def tap(self, user: int, button: Button, *, chat: int = CHAT_ID) -> str:
+        """Tap a button as somebody; return what that person is told."""
+        return await self.world.press(user, button.message_id, button.data, chat=chat)
 
     # --- waiting ----------------------------------------------------------------------------------------
 

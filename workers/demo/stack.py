@@ -58,16 +58,20 @@ class Stack:
         prometheus: Path,
         scrape_seconds: int = 2,
         pace: str = "demo",
-        runbook_dirs: tuple[Path, ...] = (ROOT / "runbooks", ROOT / "workers/demo/runbooks"),
+        runbook_dirs: tuple[Path, ...] = (ROOT / "workers/demo/runbooks", ROOT / "runbooks"),
         rate: float = NORMAL_RATE,
         web: bool = False,
         systems: bool = False,
+        language: str = "en",
+        time_zone: str = "UTC",
     ) -> None:
         """Prepare the directory (databases, logs, generated configuration); nothing is started yet.
 
         `web` adds the page for approvers who are reached by e-mail, which the story can do without. `systems`
         adds what runbooks can change besides the shop's settings: a CI system, a database and a command.
+        `language` and `time_zone` are those of the group, and of people who say no other.
         """
+        self._language, self._time_zone = language, time_zone
         self._web = web
         self.systems = ShopSystems(directory / "systems", ci_port=ports.ci) if systems else None
         self.directory, self.ports = directory, ports
@@ -133,6 +137,8 @@ class Stack:
             "HOLDFAST_PROMETHEUS_URL": f"http://127.0.0.1:{p.prometheus}",
             "HOLDFAST_TELEGRAM_TOKEN": BOT_TOKEN,
             "HOLDFAST_TELEGRAM_CHAT": str(CHAT_ID),
+            "HOLDFAST_LANGUAGE": self._language,
+            "HOLDFAST_TIME_ZONE": self._time_zone,
             "HOLDFAST_TELEGRAM_API": f"http://127.0.0.1:{p.telegram}",
             "HOLDFAST_STATE_DIR": str(self.state),
         }
@@ -249,19 +255,33 @@ class Stack:
         (self.directory / "prometheus.yml").write_text(yaml.safe_dump(config))
 
     def _write_chats(self) -> None:
-        people = yaml.safe_load((self._runbook_dirs[0] / "people.yaml").read_text())["people"]
+        file = next(d / "people.yaml" for d in self._runbook_dirs if (d / "people.yaml").exists())
         users = [
-            {"id": p["telegram_id"], "first_name": p["title"], "username": p["name"], "started": True}
-            for p in people
+            _user(p["telegram_id"], p["title"], p["name"], p.get("language", self._language))
+            for p in yaml.safe_load(file.read_text())["people"]
             if p.get("telegram_id")
         ]
-        users.append({"id": 1999, "first_name": "Mallory (stranger)", "username": "mallory", "started": True})
+        users.append(_user(1999, "Mallory", "mallory", self._language))
+        bot = {"id": int(BOT_TOKEN.partition(":")[0]), "first_name": "Holdfast", "username": "holdfast_bot"}
         chat = {
             "id": CHAT_ID,
             "type": "supergroup",
             "title": "Incidents",
             "members": [u["id"] for u in users],
+            # A group with topics, where the bot may open one for each incident.
+            "forum": True,
+            "admins": [bot["id"]],
+            "topic_managers": [bot["id"]],
         }
-        bot = {"id": int(BOT_TOKEN.partition(":")[0]), "first_name": "Holdfast", "username": "holdfast_bot"}
         world = {"users": users, "chats": [chat], "bots": [bot]}
         (self.directory / "chats.yaml").write_text(yaml.safe_dump(world))
+
+
+def _user(number: int, title: str, name: str, language: str) -> dict[str, object]:
+    return {
+        "id": number,
+        "first_name": title,
+        "username": name,
+        "language_code": language,
+        "started": True,
+    }

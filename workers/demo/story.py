@@ -1,4 +1,4 @@
-"""The demo's story: an incident on a live system, fixed in stages that people approve; then a rollback."""
+"""The demo's story: a live system gets sick, is fixed in stages, has a stage undone, and people are called."""
 
 import json
 
@@ -7,6 +7,7 @@ from workers.demo.scene import ANNA, BORIS, GLEB, NAMES, VERA, Scene
 from workers.demo.screen import readable
 from workers.demo.stack import NORMAL_RATE
 from workers.demo.story_changes import OneChange
+from workers.demo.story_incident import Incident
 
 # The people are part of the story for whoever plays it.
 __all__ = ["ANNA", "BORIS", "CALM_P95_SECONDS", "GLEB", "NAMES", "SURGE", "VERA", "Story"]
@@ -32,6 +33,7 @@ class Story(Scene):
         await self._review(first, second)
         await OneChange(self).play()
         await self._every_effect_once()
+        await Incident(self).play()
 
     # --- chapters ---------------------------------------------------------------------------------------
 

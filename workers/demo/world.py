@@ -127,6 +127,10 @@ class World:
         messages: list[dict[str, Any]] = shown["messages"]
         return messages
 
+    async def sent(self) -> dict[str, Any]:
+        """Return what the chat's own people know of the bot's messages: calls, 429s, copies."""
+        return await self._get(f"{self._telegram}/human/log")
+
     def run_url(self, run_id: str) -> str:
         """Return the address of a run's page in the Temporal UI."""
         return f"{self._ui}/namespaces/default/workflows/{run_id}"

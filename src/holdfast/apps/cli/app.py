@@ -9,6 +9,8 @@ from holdfast.apps.cli.exits import sentences
 from holdfast.apps.cli.files import FileCommands
 from holdfast.apps.cli.gate_check import add_gate_check
 from holdfast.apps.cli.gates import GateCommands
+from holdfast.apps.cli.on_call import OnCallDeps, add_on_call
+from holdfast.apps.cli.outbox import add_outbox
 from holdfast.apps.cli.plan import add_plan
 from holdfast.apps.cli.records import RecordCommands, add_records
 from holdfast.apps.cli.rollback import RollbackCommands
@@ -29,6 +31,8 @@ Examples:
   holdfast approve rollout-4f7qk2mz --as boris   answer the open gate
   holdfast verdict explain rollout-4f7qk2mz      why the newest verdict is what it is
   holdfast plan support-surge                    what would change where; changes nothing
+  holdfast oncall                                who is on duty, and who is next
+  holdfast outbox list                           what waits to be sent, and what is uncertain
   holdfast validate --all                        before a runbook is reviewed
   holdfast gate-check support-surge --as anna    in a pipeline; its exit codes are its own, see its --help
 
@@ -44,6 +48,14 @@ Examples:
   holdfast run rollout support-surge --as anna
   holdfast run rollout support-surge --as anna --pace demo --wait
   holdfast run rollout support-surge --as anna --json | jq -r .run_id"""
+
+_INCIDENT_EXAMPLES = """\
+Examples:
+  holdfast run incident customer-impact --title 'CRM answers in 20 s' --as anna
+  holdfast run incident customer-impact --title 'Order stuck' --tier gold --value 250000 --as anna
+  holdfast oncall                       who is called first
+
+In Telegram /incident does the same; /ack, /handover, /note and /resolve go on from there."""
 
 _GATE_EXAMPLES = """\
 Examples:
@@ -110,6 +122,8 @@ def build_app(deps: CliDeps) -> App:
     add_gate_check(app, deps)
     _add_gates(app, GateCommands(deps), DecisionCommands(deps))
     app.command(RollbackCommands(deps).rollback, group=_DECISIONS, help_epilogue=_ROLLBACK_EXAMPLES)
+    add_on_call(app, OnCallDeps(library=deps.library, duty=deps.duty))
+    add_outbox(app, deps.outbox)
     _add_files(app, FileCommands(deps))
     add_plan(app, deps.plan, group="Files")
     add_verdicts(app, deps.verdicts)
@@ -136,6 +150,7 @@ def _add_runs(app: App, commands: RunCommands) -> None:
     group = Group("Runs", sort_key=1)
     run = App(name="run", help="Start a run.", group=group, help_epilogue=_RUN_EXAMPLES)
     run.command(commands.rollout, help_epilogue=_RUN_EXAMPLES)
+    run.command(commands.incident, help_epilogue=_INCIDENT_EXAMPLES)
     app.command(run)
     app.command(commands.runs, group=group)
     app.command(commands.show, group=group)

@@ -2,9 +2,11 @@ from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 
+from holdfast.apps.cli.outbox import OutboxDeps
 from holdfast.apps.cli.plan import PlanDeps
 from holdfast.apps.cli.records import RecordDeps
 from holdfast.apps.cli.verdicts import VerdictDeps
+from holdfast.ports.duty import DutyBook
 from holdfast.ports.runs import RunControl
 from holdfast.runbook.library import RunbookLibrary
 
@@ -21,6 +23,8 @@ class CliDeps:
         records: the audit log and the authenticator apps.
         verdicts: past and present verdicts.
         plan: the systems and metrics that a plan reads.
+        duty: lends the covers of those who are on duty.
+        outbox: the messages of the bot.
         default_pace: the pace of runs that are started without naming one.
     """
 
@@ -33,4 +37,6 @@ class CliDeps:
     records: RecordDeps
     verdicts: VerdictDeps
     plan: PlanDeps
+    duty: Callable[[], AbstractAsyncContextManager[DutyBook]]
+    outbox: OutboxDeps
     default_pace: str = "default"

@@ -1,7 +1,8 @@
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
 from functools import partial
+from itertools import takewhile
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Final
 
 from cyclopts import Parameter
 
@@ -11,11 +12,31 @@ from holdfast.apps.cli.output import Output, complain
 from holdfast.apps.cli.parameters import AsJson
 from holdfast.apps.cli.tables import table
 from holdfast.domain.errors import InvalidInput
+from holdfast.runbook.kinds.incident import IncidentSpec
 from holdfast.runbook.kinds.rollout import RolloutSpec
-from holdfast.runbook.library import PEOPLE_FILE, SYSTEMS_FILE, RunbookLibrary
-from holdfast.runbook.loader import load_people, load_runbook, load_systems
+from holdfast.runbook.kinds.table import KINDS
+from holdfast.runbook.library import (
+    COMMANDS_FILE,
+    DUTY_FILE,
+    PEOPLE_FILE,
+    POLICIES_FILE,
+    PRIORITIES_FILE,
+    SYSTEMS_FILE,
+    RunbookLibrary,
+)
+from holdfast.runbook.loader import (
+    load_commands,
+    load_duty,
+    load_people,
+    load_policies,
+    load_priorities,
+    load_runbook,
+    load_systems,
+)
+from holdfast.runbook.on_call_review import review_commands, review_duty, review_incident, review_policies
 from holdfast.runbook.review import review
-from holdfast.runbook.schema import schema_text, write_schemas
+from holdfast.runbook.schema import MODELS, schema_text, write_schemas
+from holdfast.runbook.source import read_source
 
 _SCHEMAS = "schemas"
 
@@ -28,7 +49,9 @@ class FileCommands:
 
     def validate(
         self,
-        *files: Annotated[Path, Parameter(help="Runbooks, a people.yaml or a systems.yaml.")],
+        *files: Annotated[
+            Path, Parameter(help="Runbooks, people.yaml, systems.yaml, escalation/duty.yaml, ….")
+        ],
         everything: Annotated[
             bool, Parameter(name="--all", help="Every file that Holdfast finds.", show_default=False)
         ] = False,
@@ -36,9 +59,7 @@ class FileCommands:
         """Check files as a run would, and say line by line what is wrong."""
         library = self._deps.library()
         if everything:
-            systems = library.systems_path()
-            runbooks = (library.path(name) for name in library.names())
-            files = (library.people_path(), *((systems,) if systems else ()), *runbooks)
+            files = tuple(_every_file(library))
         if not files:
             raise InvalidInput("name the files to check, or say --all")
         out = Output()
@@ -48,11 +69,11 @@ class FileCommands:
     def runbooks(self, *, as_json: AsJson = False) -> Exit:
         """List the runbooks that can be started, and who may start them."""
         library, out = self._deps.library(), Output(as_json=as_json)
-        lines = [_line(library, name) for name in library.names()]
+        lines = list(_lines(library))
         if as_json:
             out.document(lines)
         elif lines:
-            columns = ("name", "title", "stages", "paces", "who may start it")
+            columns = ("name", "kind", "title", "stages", "paces", "who may start it")
             out.show(table(columns, (_row(line) for line in lines)))
         else:
             out.say(f"No runbook in {', '.join(map(str, library.directories))}.")
@@ -69,7 +90,7 @@ class FileCommands:
 
     def schema(
         self,
-        kind: Annotated[str, Parameter(help="A runbook kind, `people` or `systems`.")] = "rollout",
+        kind: Annotated[str, Parameter(help=f"One of: {', '.join(MODELS)}.")] = "rollout",
         /,
         *,
         write: Annotated[
@@ -98,38 +119,113 @@ def _told(path: Path, check: Callable[[], str], out: Output) -> bool:
     return True
 
 
+def _every_file(library: RunbookLibrary) -> Iterator[Path]:
+    yield library.people_path()
+    yield from (path for name in _CHECKS if name != PEOPLE_FILE and (path := library.file(name)) is not None)
+    yield from (library.path(name, kind) for kind in KINDS for name in _own_names(library, kind))
+
+
+def _own_names(library: RunbookLibrary, kind: str) -> list[str]:
+    """Return the names of one kind; a file whose kind cannot be told is among those of the first kind only."""
+    earlier = {
+        library.path(name, k) for k in takewhile(lambda k: k != kind, KINDS) for name in library.names(k)
+    }
+    return [name for name in library.names(kind) if library.path(name, kind) not in earlier]
+
+
 def _check(path: Path, library: RunbookLibrary) -> str:
-    if path.name == PEOPLE_FILE:
-        return f"ok, {len(load_people(path).people)} people"
-    if path.name == SYSTEMS_FILE:
-        count = len(load_systems(path).systems)
-        return f"ok, {count} system{'' if count == 1 else 's'}"
+    """Check a file and return what it holds.
+
+    Raises:
+        InvalidInput: it is wrong, line by line.
+    """
+    named = next((check for name, check in _CHECKS.items() if path.name == Path(name).name), _check_runbook)
+    check = _check_runbook if path.parent.name in KINDS else named  # a runbook may have such a name
+    return f"ok, {check(path, library)}"
+
+
+def _check_runbook(path: Path, library: RunbookLibrary) -> str:
     loaded = load_runbook(path)
     if isinstance(loaded.spec, RolloutSpec):
         review(loaded.spec, library.people(), systems=library.systems(), source=loaded.source)
-    return f"ok, digest {loaded.digest}"
+    if isinstance(loaded.spec, IncidentSpec):
+        review_incident(loaded.spec, library.people(), library.policies(), source=loaded.source)
+    return f"digest {loaded.digest}"
 
 
-def _line(library: RunbookLibrary, name: str) -> dict[str, Any]:
-    path = library.path(name)
-    try:
-        loaded, people = library.rollout(name), library.people()
-    except InvalidInput as error:
-        return {"name": name, "path": str(path), "problems": str(error).splitlines()}
-    spec = loaded.spec
+def _check_people(path: Path, _: RunbookLibrary) -> str:
+    return f"{len(load_people(path).people)} people"
+
+
+def _check_systems(path: Path, _: RunbookLibrary) -> str:
+    return _counted(len(load_systems(path).systems), "system")
+
+
+def _check_duty(path: Path, library: RunbookLibrary) -> str:
+    rotas = load_duty(path).rotas
+    review_duty(rotas, library.people(), source=read_source(path))
+    return _counted(len(rotas), "rota")
+
+
+def _check_policies(path: Path, library: RunbookLibrary) -> str:
+    policies = load_policies(path).policies
+    review_policies(policies, library.people(), library.duty(), source=read_source(path))
+    return _counted(len(policies), "escalation policy", "escalation policies")
+
+
+def _check_priorities(path: Path, _: RunbookLibrary) -> str:
+    return _counted(len(load_priorities(path).tiers), "customer tier")
+
+
+def _check_commands(path: Path, library: RunbookLibrary) -> str:
+    rules = load_commands(path)
+    review_commands(rules, library.people(), source=read_source(path))
+    return f"rules for {_counted(len(rules.commands), 'command')}"
+
+
+_CHECKS: Final[Mapping[str, Callable[[Path, RunbookLibrary], str]]] = {
+    PEOPLE_FILE: _check_people,
+    SYSTEMS_FILE: _check_systems,
+    COMMANDS_FILE: _check_commands,
+    DUTY_FILE: _check_duty,
+    POLICIES_FILE: _check_policies,
+    PRIORITIES_FILE: _check_priorities,
+}
+
+
+def _counted(count: int, one: str, many: str = "") -> str:
+    return f"{count} {one if count == 1 else many or f'{one}s'}"
+
+
+def _lines(library: RunbookLibrary) -> Iterator[dict[str, Any]]:
+    for kind in KINDS:
+        for name in _own_names(library, kind):
+            path = library.path(name, kind)
+            try:
+                yield {"name": name, "kind": kind, "path": str(path), **_described(library, name, kind)}
+            except InvalidInput as error:
+                yield {"name": name, "kind": kind, "path": str(path), "problems": str(error).splitlines()}
+
+
+def _described(library: RunbookLibrary, name: str, kind: str) -> dict[str, Any]:
+    people = library.people()
+    if kind == "incident":
+        incident = library.incident(name)
+        openers = [person.name for person in people.holding(incident.spec.openers)]
+        said = {"digest": incident.digest, "title": incident.spec.title, "escalation": incident.spec.escalation}
+        return {**said, "stages": [], "paces": [], "starters": openers}
+    rollout = library.rollout(name)
     return {
-        "name": name,
-        "path": str(path),
-        "digest": loaded.digest,
-        "title": spec.title,
-        "stages": [stage.name for stage in spec.stages],
-        "paces": list(spec.paces),
-        "starters": [person.name for person in people.holding(spec.starters)],
+        "digest": rollout.digest,
+        "title": rollout.spec.title,
+        "stages": [stage.name for stage in rollout.spec.stages],
+        "paces": list(rollout.spec.paces),
+        "starters": [person.name for person in people.holding(rollout.spec.starters)],
     }
 
 
 def _row(line: dict[str, Any]) -> list[str]:
     if "problems" in line:
-        return [line["name"], f"INVALID, see: holdfast validate {line['path']}", "", "", ""]
+        return [line["name"], line["kind"], f"INVALID, see: holdfast validate {line['path']}", "", "", ""]
     lists = (", ".join(line[column]) for column in ("stages", "paces", "starters"))
-    return [line["name"], line["title"], *lists]
+    return [line["name"], line["kind"], line["title"], *lists]

@@ -111,7 +111,7 @@ class _WithFile(RunbookLibrary):
         super().__init__(directories)
         self._file = file
 
-    def path(self, name: str) -> Path:  # noqa: ARG002  there is one only
+    def path(self, name: str, kind: str = "") -> Path:  # noqa: ARG002  there is one only
         """Return the file."""
         return self._file
 

@@ -8,10 +8,10 @@ from rich.table import Table
 from rich.text import Text
 
 from holdfast.apps.cli.gate_views import gate_panel
-from holdfast.apps.cli.tables import table
+from holdfast.apps.cli.tables import moment, table
 from holdfast.domain.gates import Gate, outcome_of
 from holdfast.domain.journal import JournalEntry
-from holdfast.domain.view import RunView, StageView, VerdictView
+from holdfast.domain.view import IncidentView, RunView, StageView, VerdictView
 from holdfast.ports.runs import RunLine
 
 LEVEL_STYLES = {"green": "green", "yellow": "yellow", "red": "bold red"}
@@ -19,8 +19,8 @@ LEVEL_STYLES = {"green": "green", "yellow": "yellow", "red": "bold red"}
 
 def run_list(runs: Iterable[RunLine]) -> Table:
     """Show runs, one a line."""
-    rows = ((r.run_id, r.runbook, r.status, r.started_at) for r in runs)
-    return table(("run", "runbook", "state", "started"), rows)
+    rows = ((r.run_id, r.kind, r.runbook, r.status, r.started_at) for r in runs)
+    return table(("run", "kind", "runbook", "state", "started"), rows)
 
 
 def whole_run(view: RunView) -> RenderableType:
@@ -31,14 +31,20 @@ def whole_run(view: RunView) -> RenderableType:
 def _parts(view: RunView) -> Iterator[RenderableType]:
     yield Text(f"{view.run_id}: {view.title}", style="bold")
     yield Text(f"{view.state}: {view.headline}")
+    pace = "" if view.incident else f", pace {view.pace}"
     yield Text(
-        f"runbook {view.runbook} ({view.digest or 'not read yet'}), pace {view.pace}, started by "
+        f"runbook {view.runbook} ({view.digest or 'not read yet'}){pace}, started by "
         f"{view.requested_by} at {view.started_at:%Y-%m-%d %H:%M:%S} UTC"
     )
+    if view.paused_by:
+        yield Text(f"Paused by {view.paused_by}; may let it go on: {', '.join(view.may_pause) or 'nobody'}.")
+    if view.incident:
+        yield Text("\n".join(_incident(view.incident, datetime.now(UTC))))
     if view.gate:
         yield gate_panel(view.gate, view.people, datetime.now(UTC))
         yield Text(how_to_answer(view.gate, view.run_id))
-    yield table(("stage", "change", "state"), map(_stage, view.stages), title="Plan")
+    if view.stages or view.incident is None:
+        yield table(("stage", "change", "state"), map(_stage, view.stages), title="Plan")
     if view.verdict:
         yield from verdict(view.verdict, view.baseline, view.run_id)
     if view.exposure:
@@ -57,6 +63,26 @@ def how_to_answer(gate: Gate, run_id: str) -> str:
     """Return the commands that answer this very gate on this very evidence."""
     options = f"--as NAME --gate {gate.id} --evidence {gate.evidence}"
     return f"holdfast approve {run_id} {options}\nholdfast reject  {run_id} {options} --reason '…'\n"
+
+
+def _incident(incident: IncidentView, now: datetime) -> Iterator[str]:
+    if incident.tier:
+        worth = f", order of {incident.value:,.0f}" if incident.value else ""
+        yield f"Customer tier {incident.tier}{worth}"
+    if incident.resolution:
+        yield f"Resolved: {incident.resolution}"
+    elif incident.owner:
+        until = incident.acknowledged_until
+        yield f"{incident.owner} has it" + (f", until {moment(until, now)}" if until else "")
+    else:
+        yield "Nobody has it yet"
+    if incident.step:
+        place = f"step {incident.step} of {incident.steps}, round {incident.round}"
+        yield f"Called: {', '.join(incident.called) or 'nobody'} ({place})"
+    if incident.next_call:
+        yield f"Called next, {moment(incident.next_call, now)}: {', '.join(incident.next_called) or 'nobody'}"
+    if incident.may_answer and not incident.resolution:
+        yield f"May acknowledge, hand over, resolve: {', '.join(incident.may_answer)}"
 
 
 def _stage(stage: StageView) -> tuple[str, str, str]:

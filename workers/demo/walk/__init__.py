@@ -1,0 +1,1 @@
+"""The walk through the bot's screens, in English and in Russian."""

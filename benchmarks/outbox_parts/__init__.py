@@ -1,0 +1,1 @@
+"""What `benchmarks/outbox.py` is made of."""

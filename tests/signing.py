@@ -6,6 +6,7 @@ from typing import Any, TypeVar
 from holdfast.domain.decisions import Choice, Decision, Signed
 from holdfast.domain.gates import Gate
 from holdfast.domain.proofs import Keyring
+from holdfast.domain.words import Act, Word
 
 KEYS = Keyring(["a key that signs nothing but tests"])
 S = TypeVar("S", bound=Signed)
@@ -37,8 +38,14 @@ def decision(
     return seal(said, run=run, execution=gate.execution, keys=keys)
 
 
+def word(run: str, act: str, by: str, *, keys: Keyring = KEYS, **more: Any) -> Word:
+    """A word as a code from the private chat signs it; it is for any execution of the run."""
+    said = Word(act=Act(act), by=by, **{"proofs": ("code",), **more})
+    return seal(said, run=run, execution="", keys=keys)
+
+
 def pasted(said: Signed) -> dict[str, Any]:
     """What a person pastes into the Temporal UI."""
-    keep = {"gate", "decision", "by", "evidence", "expires_at", "code", "until", "to", "reason"}
+    keep = {"gate", "decision", "by", "evidence", "expires_at", "code", "until", "to", "reason", "act"}
     fields = said.model_dump(mode="json", include=keep, exclude_none=True)
     return {k: v for k, v in fields.items() if v != ""} | {"proofs": "+".join(said.proofs)}

@@ -13,6 +13,7 @@ from holdfast.domain.errors import HoldfastError
 from holdfast.domain.gates import Gate
 from holdfast.domain.view import RunView
 from tests.fakes import eventually
+from tests.system import taps
 from workers.demo.stack import Stack
 from workers.demo.story import ANNA, BORIS, GLEB, VERA
 from workers.demo.world import World
@@ -50,13 +51,14 @@ class Rehearsal:
 
     async def start(self) -> str:
         """Start the run from the chat."""
-        await self.world.say(ANNA, "/rollout support-surge")
+        await taps.start(self.world, ANNA, "anna", "/rollout support-surge")
 
         async def started() -> str | None:
             lines = await self.world.runs.recent()
             return lines[0].run_id if lines else None
 
-        return await eventually(started, seconds=40)
+        run_id: str = await eventually(started, seconds=40)
+        return run_id
 
     async def gate(self, run_id: str, stage: str) -> Gate:
         """Wait for the stage's gate, whoever dies meanwhile."""
@@ -69,7 +71,8 @@ class Rehearsal:
             self.answered.add(view.gate.id)
             return view.gate
 
-        return await eventually(open_gate, seconds=90, every=0.2)
+        gate: Gate = await eventually(open_gate, seconds=90, every=0.2)
+        return gate
 
     async def tap(self, run_id: str, gate: Gate, user: int) -> None:
         """Tap until the gate is decided, as a person does who is told that a tap was not recorded."""

@@ -194,7 +194,8 @@ class PagingActivities:
 
     def _next(self, request: PageRequest, roster: "_Now") -> list[str]:
         """Return whom the next step would reach; who does not answer a hand-over is called with it."""
-        names = dict.fromkeys([*([request.to] if not request.step else []), *roster.names(request.next_step)])
+        first = [request.to] if not request.step else []
+        names: list[str] = list(dict.fromkeys([*first, *roster.names(request.next_step)]))
         people = ((name, request.people.named(name)) for name in names)
         return [name for name, person in people if person and any(c.reaches(person) for c in self._channels)]
 

@@ -10,6 +10,7 @@ from activities.calling import CallingActivities
 from activities.guard import Guard
 from activities.paging import PagingActivities
 from activities.signing import RecordActivities
+from holdfast.adapters.telegram import TelegramPrivate
 from holdfast.domain.proofs import Keyring
 from holdfast.ports.verdicts import VerdictLog
 from workers import channels, sending, storing, telegram, wiring
@@ -41,6 +42,7 @@ async def serve(
             keyring=keyring,
             run_url=settings.run_url,
             link_for=storing.link_for(settings, keyring),
+            once_by_key=(TelegramPrivate.name,) if outbox else (),
         )
         paging = PagingActivities(
             wiring.library(settings),

@@ -27,6 +27,8 @@ STAYS = """
     no return check p JSON gate decision approve by your name code weighted judge seed
 """
 KEPT = frozenset(STAYS.split())
+# Why an incident is over stands there in somebody's own words.
+SIGNED_WORDS = re.compile(r"(anna|boris|vera|gleb): ")
 
 
 def payloads(value: Any) -> Iterator[Any]:
@@ -59,7 +61,7 @@ def sentences(value: Any) -> Iterator[str]:
         made |= name == "reason" and "outcome" in value
         made |= name == "settings" and isinstance(inner, list)
         for text in inner if isinstance(inner, list) else [inner]:
-            if made and isinstance(text, str) and text:
+            if made and isinstance(text, str) and text and not SIGNED_WORDS.match(text):
                 yield text
         yield from sentences(inner)
 

@@ -8,7 +8,7 @@ import pytest
 from holdfast.apps.bot.times import Words
 from holdfast.domain.errors import InvalidInput
 from holdfast.i18n import plural, speaking, translate
-from holdfast.i18n.times import moment, span
+from holdfast.i18n.times import moment, on_clock, span
 
 MOSCOW = ZoneInfo("Europe/Moscow")
 NIGHT = datetime(2026, 11, 21, 0, 12, tzinfo=UTC)
@@ -96,3 +96,18 @@ def test_english_reads_no_catalogue() -> None:
     )
 
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("until 2026-11-21 20:39 UTC; then", "until 2026-11-21 23:39 MSK; then"),
+        ("at 2026-12-31 22:15:07 UTC.", "at 2027-01-01 01:15:07 MSK."),
+        ("2026-02-30 20:39 UTC is no day", "2026-02-30 20:39 UTC is no day"),
+        ("9999-12-31 23:59 UTC has no day after it", "9999-12-31 23:59 UTC has no day after it"),
+        ("no moment here", "no moment here"),
+    ],
+)
+def test_moments_in_what_a_run_says_are_put_on_the_readers_clock(text: str, told: str) -> None:
+    assert on_clock(text, MOSCOW) == told
+    assert on_clock(text, UTC) == text

@@ -157,7 +157,7 @@ async def test_a_hand_over_calls_the_other_person_who_then_has_it(house: House) 
     view = await incident.view()
     assert (view.state, view.headline) == (RunState.OPEN, "called vera, to whom anna hands it over")
     page = [page for name, page in house.private.pages if name == "vera"][-1]
-    assert page.because == "anna hands it over to you."
+    assert page.because == "anna hands it over to you: I am on a train"
     await incident.say("acknowledge", by="vera")
     await incident.pass_(minutes=20)
     assert incident.calls() == ["anna", "vera"]

@@ -22,13 +22,13 @@ from workers.engine import find_engine, find_prometheus
 from workers.processes import ProcessFailed
 
 _ABOUT = """\
-Plays an incident on a live system on this machine and fixes it with Holdfast, in under five minutes:
+Plays an incident on a live system on this machine and fixes it with Holdfast, in about six minutes:
 the traffic triples, the CRM slows down, the bot answers 429, escalations come late; on-call starts a staged
 rollout from Telegram; people approve its stages in Telegram and in the Temporal UI; a bad variant of the last
 stage is caught at 5 % and rolled back by itself; the good one goes through. Then one stage changes code,
-configuration and schema together, and on-call takes all of it back with two taps. Nothing outside this machine
-is touched, and no account is needed: Telegram, the CRM, the CI system and the shop are simulators that really
-queue and refuse.
+configuration and schema together, and on-call takes all of it back with two taps. At last people are called to
+an incident, and the bot is killed before it has told anybody. Nothing outside this machine is touched, and no
+account is needed: Telegram, the CRM, the CI system and the shop are simulators that really queue and refuse.
 Exits with 0 only if all of it happened.
 """
 

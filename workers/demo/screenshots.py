@@ -1,6 +1,7 @@
 """Takes the pictures in the documentation from a live system: `python -m workers.demo.screenshots docs/images`.
 
-Needs the development dependencies and Chromium (`scripts/setup --for-tests`).
+Needs the development dependencies and Chromium (`scripts/setup --for-tests`); about ten minutes, of which
+`python -m workers.demo.walk docs/images` alone takes the last five.
 """
 
 import asyncio
@@ -19,6 +20,7 @@ from workers.demo.screen import Screen
 from workers.demo.stack import NORMAL_RATE, Ports, Stack
 from workers.demo.story import SURGE, Story
 from workers.demo.story_changes import OneChange
+from workers.demo.walk.stage import LANGUAGES, walk
 from workers.demo.world import World
 from workers.engine import find_engine, find_prometheus
 from workers.secrets import keyring
@@ -119,6 +121,8 @@ def main() -> None:
             asyncio.run(take(stack, folder))
         finally:
             stack.stop()
+    for language in LANGUAGES:
+        walk(folder, language)
 
 
 if __name__ == "__main__":

@@ -19,10 +19,12 @@ class Bell:
 
     Attributes:
         rings: how often rows were put.
+        is_heard: whether a sender of this process has listened, which tells of what it settles.
     """
 
     def __init__(self) -> None:
         self.rings = 0
+        self.is_heard = False
         self._rung = asyncio.Event()
         self._watching: dict[int, set[asyncio.Event]] = {}
 
@@ -37,6 +39,7 @@ class Bell:
 
     async def wait(self, seconds: float) -> None:
         """Wait until it is woken, or was since the last time; at most for so long."""
+        self.is_heard = True
         await wait_within(self._rung, seconds)
         self._rung.clear()
 

@@ -48,10 +48,6 @@ class Outbox:
         self._bot = bot
         self._now = now
         self._bell = bell or Bell()
-        # The sender of this process tells at once: to look at the store is only for what another one sent, and
-        # hundreds who wait for their turn must not take the time of those who send.
-        self._first_pause = _PAUSE_BESIDE_A_SENDER_SECONDS if bell else _FIRST_PAUSE_SECONDS
-        self._longest_pause = max(self._first_pause, _LONGEST_PAUSE_SECONDS)
         self._metrics = metrics
         self._newest = 0
 
@@ -97,7 +93,11 @@ class Outbox:
         """
         clock = asyncio.get_running_loop().time
         end = clock() + within.total_seconds()
-        pause = self._first_pause
+        # The sender of this process tells at once: to look at the store is only for what another one sent, and
+        # hundreds who wait for their turn must not take the time of those who send.
+        heard = self._bell.is_heard
+        pause = _PAUSE_BESIDE_A_SENDER_SECONDS if heard else _FIRST_PAUSE_SECONDS
+        longest = max(pause, _LONGEST_PAUSE_SECONDS)
         with self._bell.watch(row_id) as told:
             while True:
                 # Cleared before the look, so that what is settled during it is not missed.
@@ -107,7 +107,7 @@ class Outbox:
                 if row is not None and (row.state.settled or is_last):
                     return row
                 await wait_within(told, min(pause, end - clock()))
-                pause = min(self._longest_pause, pause * _GROWTH)
+                pause = min(longest, pause * _GROWTH)
 
     async def _look(self, row_id: int, *, is_last: bool) -> Row | None:
         """Return a row; None where the store does not answer and there is time to ask again."""

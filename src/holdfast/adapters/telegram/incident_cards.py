@@ -46,8 +46,9 @@ def render_incident(view: RunView, incident: IncidentView, *, notice: str = "", 
 def _blocks(
     view: RunView, incident: IncidentView, detail: _Detail, notice: str, zone: tzinfo
 ) -> Iterator[list[Text]]:
-    # Who has it stands below, with more.
-    shown = view.model_copy(update={"headline": ""}) if incident.owner and not view.state.ended else view
+    # Who has it, or why it is over, stands below, with more.
+    is_told_below = bool(incident.resolution or (incident.owner and not view.state.ended))
+    shown = view.model_copy(update={"headline": ""}) if is_told_below else view
     yield top(shown, notice, limit=detail.text_units)
     yield list(_standing(view, incident, zone))
     yield [_check(check) for check in view.stages[: detail.checks]]

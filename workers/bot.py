@@ -63,9 +63,13 @@ async def run_bot(settings: Settings) -> None:
             webhook=_webhook(settings),
         )
         log.info("bot ready", api=settings.telegram_api or "Telegram")
-        async with asyncio.TaskGroup() as both:
-            both.create_task(sender.run())
-            both.create_task(app.run())
+        try:
+            async with asyncio.TaskGroup() as both:
+                both.create_task(sender.run())
+                both.create_task(app.run())
+        except ExceptionGroup as failed:
+            # A wrong token, say, is told to whoever started it in one sentence.
+            raise failed.exceptions[0] from None
 
 
 def _sender(settings: Settings, store: SqlStore, bot: Bot, bell: Bell, metrics: OutboxMetrics) -> Sender:

@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from holdfast.domain.errors import DecisionRefused, InvalidInput, RunbookInvalid, UnknownName
+from holdfast.domain.errors import DecisionRefused, InvalidInput, UnknownName
 from holdfast.ports.runs import IncidentRequest
 from holdfast.runbook.incidents import MAY_NOT_OPEN, IncidentPlan, plan_incident
 from holdfast.runbook.library import RunbookLibrary
@@ -82,13 +82,21 @@ def test_who_may_not_open_it_is_told_who_may(tmp_path: Path) -> None:
     assert caught.value.answer == MAY_NOT_OPEN
 
 
-def test_a_policy_that_does_not_exist_is_told_by_line(tmp_path: Path) -> None:
-    library = edited(tmp_path, incident=("escalation: customer", "escalation: quick"))
+@pytest.mark.parametrize(
+    ("mistake", "warning"),
+    [
+        ({"incident": ("escalation: customer", "escalation: quick")}, "there is no policy 'quick'"),
+        ({"policies": ("rounds:", "turns:")}, "the escalation policies cannot be read"),
+    ],
+)
+def test_without_its_policy_an_incident_calls_everybody_who_may_answer(
+    tmp_path: Path, mistake: dict[str, tuple[str, str]], warning: str
+) -> None:
+    plan = plan_incident(edited(tmp_path, **mistake), request())
 
-    with pytest.raises(
-        RunbookInvalid, match=r"customer-impact\.yaml:\d+: escalation: there is no policy 'quick'"
-    ):
-        plan_incident(library, request())
+    assert [set(step.page) >= {"oncall", "sre-lead"} for step in plan.policy.steps] == [True]
+    assert any(warning in said for said in plan.warnings)
+    assert any("these are called: oncall" in said for said in plan.warnings)
 
 
 def test_other_mistakes_in_the_files_keep_nobody_from_opening_an_incident(tmp_path: Path) -> None:

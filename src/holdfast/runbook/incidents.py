@@ -7,7 +7,7 @@ from typing import Final, Protocol
 from pydantic import BaseModel
 
 from holdfast.domain.errors import DecisionRefused, InvalidInput, RunbookInvalid, UnknownName
-from holdfast.domain.escalation import EscalationPolicy, rota_named
+from holdfast.domain.escalation import EscalationPolicy, Step, rota_named
 from holdfast.domain.people import People
 from holdfast.runbook.kinds.incident import IncidentSpec
 from holdfast.runbook.library import RunbookLibrary
@@ -64,16 +64,13 @@ def plan_incident(library: RunbookLibrary, request: _Request) -> IncidentPlan:
         UnknownName: no such runbook, person or customer tier.
         DecisionRefused: the person may not open it; the text says who may.
         InvalidInput: the value is no amount.
-        RunbookInvalid: the runbook, its people or the policies are wrong, or its policy does not exist, line by
-            line. Rotas and priorities that are wrong make warnings.
+        RunbookInvalid: the runbook or its people are wrong, line by line. Policies, rotas and priorities that
+            are wrong make warnings: without its policy everybody who may answer or open it is called.
     """
     loaded, people = library.incident(request.runbook), library.people()
     check_opener(loaded.spec, people, request.requested_by)
-    spec, policies = loaded.spec, library.policies()
-    problems = list(incident_problems(spec, people, policies))
-    if spec.escalation not in policies:
-        raise loaded.source.invalid(p for p in problems if p.field == ("escalation",))
-    policy = policies[spec.escalation]
+    spec = loaded.spec
+    policy, problems = _policy(spec, people, library)
     problems += _on_call_problems({spec.escalation: policy}, people, library)
     try:
         priorities = library.priorities()
@@ -89,6 +86,27 @@ def plan_incident(library: RunbookLibrary, request: _Request) -> IncidentPlan:
         value=_value(request.value),
         warnings=tuple(describe(problem) for problem in problems),
     )
+
+
+def _policy(
+    spec: IncidentSpec, people: People, library: RunbookLibrary
+) -> tuple[EscalationPolicy, list[Problem]]:
+    """Return whom to call, and what is wrong; no mistake in a file may leave an incident without anybody."""
+    policies: Mapping[str, EscalationPolicy] = {}
+    problems: list[Problem] = []
+    try:
+        policies = library.policies()
+    except RunbookInvalid as error:
+        problems.append(Problem((), f"the escalation policies cannot be read: {error}"))
+    else:
+        problems += incident_problems(spec, people, policies)
+    if spec.escalation in policies:
+        return policies[spec.escalation], problems
+    everybody = (*spec.responders, *spec.openers)
+    problems.append(
+        Problem((), f"without the policy '{spec.escalation}' these are called: {', '.join(everybody)}")
+    )
+    return EscalationPolicy(title="everybody who may answer", steps=(Step(page=everybody),)), problems
 
 
 def check_opener(spec: IncidentSpec, people: People, name: str) -> None:

@@ -1,6 +1,6 @@
 """What of a start is particular to incidents."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from math import isfinite
 
 from holdfast.apps.bot import incident_texts as texts
@@ -15,6 +15,7 @@ from holdfast.domain.strict import Strict
 from holdfast.i18n.times import span
 from holdfast.ports.runs import IncidentRequest
 from holdfast.runbook.kinds.incident import IncidentSpec
+from holdfast.runbook.priorities import DEFAULT_PRIORITIES, Tier
 
 _LONGEST_TITLE = 120
 _MOST_STEPS = 4
@@ -101,12 +102,17 @@ class IncidentStarts:
 
     def _tiers(self, draft: Draft) -> Sequence[str]:
         _ = draft
-        return list(self._services.library.priorities().tiers)
+        return list(self._known_tiers())
 
     def _spelled(self, tier: str) -> str:
         """Return the tier as the file writes it."""
-        known = self._services.library.priorities().tiers
-        return next((t for t in known if t.lower() == tier.lower()), tier)
+        return next((t for t in self._known_tiers() if t.lower() == tier.lower()), tier)
+
+    def _known_tiers(self) -> Mapping[str, Tier]:
+        try:
+            return self._services.library.priorities().tiers
+        except InvalidInput:
+            return DEFAULT_PRIORITIES.tiers  # an incident must not wait for a file to be mended
 
     async def _called(self, incident: IncidentSpec) -> list[str]:
         try:

@@ -1,8 +1,8 @@
 import asyncio
 import itertools
 import json
-from collections.abc import AsyncIterator, Callable
-from contextlib import AsyncExitStack, asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
@@ -14,12 +14,13 @@ from temporalio.client import Client, WorkflowHandle
 from temporalio.worker import Worker
 
 from activities.calling import CallingActivities
-from activities.guard import Guard, install
+from activities.guard import Guard, guard, install
 from activities.paging import PagingActivities
 from activities.signing import RecordActivities, SigningActivities
 from holdfast.adapters.temporal.history import TemporalHistory
 from holdfast.adapters.temporal.runs import TemporalRuns
 from holdfast.domain.decisions import DecisionReply, RollBack
+from holdfast.domain.errors import DecisionRefused
 from holdfast.domain.gates import Delegation, Gate
 from holdfast.domain.view import RunView
 from holdfast.ports.runs import RolloutRequest
@@ -285,12 +286,26 @@ class Run:
         return await self.handle.result()
 
 
+@contextmanager
+def guarded(by: Guard) -> Iterator[None]:
+    """Let this process's runs be guarded by a guard, and by the one before again afterwards."""
+    try:
+        before = guard()
+    except DecisionRefused:  # there is none before the first house
+        before = by
+    install(by)
+    try:
+        yield
+    finally:
+        install(before)
+
+
 @asynccontextmanager
 async def open_house(client: Client, directory: Path) -> AsyncIterator[House]:
     """Serve runs of the runbooks in this directory, over in-memory ports."""
     house = House(client, directory)
-    install(house.guard)
     async with AsyncExitStack() as stack:
+        stack.enter_context(guarded(house.guard))
         for worker in house.workers():
             await stack.enter_async_context(worker)
         refusals = asyncio.create_task(keep_refusals(house.guard, house.audit))

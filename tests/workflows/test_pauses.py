@@ -12,7 +12,6 @@ import yaml
 from temporalio.client import Client
 from temporalio.testing import TimeSkipper
 
-from activities.guard import install
 from holdfast.adapters.temporal.conversion import DATA_CONVERTER
 from holdfast.domain.decisions import Answer
 from holdfast.domain.errors import DecisionRefused
@@ -20,7 +19,7 @@ from holdfast.domain.view import RunState, RunView
 from tests import signing
 from tests.fakes import eventually
 from tests.server import start_server
-from tests.workflows.conftest import PEOPLE, House, Run
+from tests.workflows.conftest import PEOPLE, House, Run, guarded
 from tests.workflows.test_rollback import BAD, SETTINGS, SLOW, expand_then_contract, started, watching
 from tests.workflows.test_rollback_races import replays
 from workflows.options import RUNBOOK_QUEUE
@@ -249,7 +248,7 @@ async def test_a_canary_that_must_go_goes_though_somebody_resumes_the_run_at_tha
     (tmp_path / "people.yaml").write_text(yaml.safe_dump(PEOPLE))
     async with await start_server() as server, AsyncExitStack() as stack:
         house = House(server.client, tmp_path)
-        install(house.guard)
+        stack.enter_context(guarded(house.guard))
         runbooks, *others = house.workers()
         for worker in others:
             await stack.enter_async_context(worker)

@@ -30,8 +30,8 @@ async def answering(status: str, body: str = "", *, delay_seconds: float = 0) ->
         yield f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/"
 
 
-def provider(url: str) -> HttpConfigProvider:
-    return HttpConfigProvider({"shop": url}, timeout=timedelta(seconds=0.5))
+def provider(url: str, *, seconds: float = 20) -> HttpConfigProvider:
+    return HttpConfigProvider({"shop": url}, timeout=timedelta(seconds=seconds))
 
 
 @pytest.mark.parametrize(
@@ -66,7 +66,7 @@ async def test_every_answer_has_its_error_in_the_targets_own_words(status, body,
 async def test_a_target_that_takes_too_long_is_unavailable():
     async with answering("200 OK", delay_seconds=2) as url:
         with pytest.raises(Unavailable, match=r"did not answer in 0\.5 s"):
-            await provider(url).read("shop", "stable")
+            await provider(url, seconds=0.5).read("shop", "stable")
 
 
 async def test_a_target_that_is_down_is_unavailable():

@@ -8,7 +8,7 @@ import sys
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
 from importlib import import_module
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 import structlog
 from pydantic import ValidationError
@@ -18,12 +18,7 @@ from holdfast.apps.cli.app import main as run_command
 from holdfast.apps.cli.deps import CliDeps
 from holdfast.apps.cli.outbox import OutboxDeps
 from holdfast.apps.cli.records import RecordDeps
-from holdfast.outbox.store import OutboxStore
-from holdfast.ports.audit import AuditLog
-from holdfast.ports.duty import DutyBook
-from holdfast.ports.identity import SecondFactor
 from holdfast.ports.runs import RunControl
-from holdfast.ports.verdicts import VerdictLog
 from workers import wiring
 from workers.judging import verdict_commands
 from workers.planning import plan_command
@@ -35,6 +30,7 @@ from workers.systems import MASK
 if TYPE_CHECKING:
     from holdfast.adapters.sql_store import SqlStore
 
+T = TypeVar("T")
 _Role = Callable[[Settings], Awaitable[None]]
 
 
@@ -66,23 +62,25 @@ def _dependencies() -> CliDeps:
         start_bot=lambda: _serve("bot", settings),
         start_web=lambda: _serve("web", settings),
         records=RecordDeps(
-            audit=lambda: _audit(settings),
-            second_factor=lambda: _second_factor(settings),
+            audit=lambda: _part(settings, lambda store: store.audit),
+            second_factor=lambda: _part(settings, lambda store: store.second_factor),
             people=lambda: wiring.library(settings).people(),
         ),
         verdicts=verdict_commands(
-            settings, run_control=lambda: _run_control(settings), log=lambda: _verdicts(settings)
+            settings,
+            run_control=lambda: _run_control(settings),
+            log=lambda: _part(settings, lambda store: store.verdicts),
         ),
         default_pace=settings.default_pace,
         plan=plan_command(settings),
-        duty=lambda: _duty(settings),
+        duty=lambda: _part(settings, lambda store: store.duty),
         outbox=OutboxDeps(
-            store=lambda: _outbox(settings),
+            store=lambda: _part(settings, lambda store: store.outbox),
             priorities=lambda: wiring.library(settings).priorities(),
             bot=lambda: bot_id(settings),
             people=lambda: wiring.library(settings).people(),
             rules=lambda: wiring.library(settings).commands(),
-            audit=lambda: _audit(settings),
+            audit=lambda: _part(settings, lambda store: store.audit),
         ),
     )
 
@@ -105,33 +103,10 @@ async def _run_control(settings: Settings) -> AsyncGenerator[RunControl]:
 
 
 @asynccontextmanager
-async def _audit(settings: Settings) -> AsyncGenerator[AuditLog]:
+async def _part(settings: Settings, choose: "Callable[[SqlStore], T]") -> AsyncGenerator[T]:
+    """Lend one part of the database."""
     async with _store(settings) as store:
-        yield store.audit
-
-
-@asynccontextmanager
-async def _second_factor(settings: Settings) -> AsyncGenerator[SecondFactor]:
-    async with _store(settings) as store:
-        yield store.second_factor
-
-
-@asynccontextmanager
-async def _verdicts(settings: Settings) -> AsyncGenerator[VerdictLog]:
-    async with _store(settings) as store:
-        yield store.verdicts
-
-
-@asynccontextmanager
-async def _duty(settings: Settings) -> AsyncGenerator[DutyBook]:
-    async with _store(settings) as store:
-        yield store.duty
-
-
-@asynccontextmanager
-async def _outbox(settings: Settings) -> AsyncGenerator[OutboxStore]:
-    async with _store(settings) as store:
-        yield store.outbox
+        yield choose(store)
 
 
 def _store(settings: Settings) -> "AbstractAsyncContextManager[SqlStore]":

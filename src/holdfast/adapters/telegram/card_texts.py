@@ -110,4 +110,3 @@ PAGE_ASK = "Tap “I take it” and the others are not called. Not you? Hand it 
 PAGE_NOT_TAKEN = "If nobody takes it, the next people are called at {at}."
 PAGE_OPENED = "🕓 Opened {at} by {name}"
 PAGE_LAST = "📝 Last: {line}"
-PAGE_CLOSED = "Nothing is needed here any more."

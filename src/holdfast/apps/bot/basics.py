@@ -7,8 +7,7 @@ from aiogram.types import Message
 
 from holdfast.apps.bot import command_texts, texts
 from holdfast.apps.bot.menus import publish_menu_of
-from holdfast.apps.bot.metrics import BotMetrics
-from holdfast.apps.bot.replies import OncePerMinute, is_from_a_chat, reply, sender_of
+from holdfast.apps.bot.replies import is_from_a_chat, reply, sender_of
 from holdfast.apps.bot.roles import ALIASES, COMMANDS, Roles
 from holdfast.apps.bot.services import Services
 from holdfast.apps.bot.texts import fill, say
@@ -16,18 +15,15 @@ from holdfast.domain.errors import InvalidInput
 from holdfast.domain.people import Person
 
 
-def whoami_router(services: Services, metrics: BotMetrics) -> Router:
+def whoami_router(services: Services) -> Router:
     """Route /whoami, the one command that strangers may use: an admin needs the id that it tells."""
     router = Router(name="whoami")
-    turns = OncePerMinute()
 
     async def whoami(message: Message) -> None:
         person = sender_of(message, services.people())
         sender = message.from_user.id if message.from_user else message.chat.id
         ids = {"id": sender, "chat": message.chat.id}
-        if person is None and not turns.allows(sender):
-            metrics.strangers_ignored.inc()
-        elif is_from_a_chat(message):
+        if is_from_a_chat(message):
             await reply(message, fill(texts.NOT_AS_YOURSELF))
         elif person is None:
             await reply(message, fill(texts.WHOAMI_STRANGER, **ids))

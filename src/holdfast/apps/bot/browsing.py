@@ -3,14 +3,12 @@
 from collections.abc import Mapping
 
 from aiogram import Bot, F, Router
-from aiogram.enums import ParseMode
-from aiogram.exceptions import AiogramError
 from aiogram.filters import Command, CommandObject
 from aiogram.types import CallbackQuery, InlineKeyboardButton, InlineKeyboardMarkup, Message
 
 from holdfast.apps.bot import start_texts as texts
 from holdfast.apps.bot.decisions import tapped
-from holdfast.apps.bot.replies import reply
+from holdfast.apps.bot.replies import reply, show_instead
 from holdfast.apps.bot.roles import Roles
 from holdfast.apps.bot.services import Services
 from holdfast.apps.bot.shelf import Shelf, meant_by
@@ -68,7 +66,7 @@ class Browsing:
             message, page = tapped(query), self._page(kind, digest)
             if message is None or page is None:
                 return TapAnswer("outdated_list", say(texts.NO_LONGER_THERE_TAP))
-            await _turn(message, page)
+            await show_instead(message, *page)
             return TapAnswer("browsed", say(texts.SHOWN_TAP), alert=False)
 
         await self._taps.settle(query, received_at, act)
@@ -139,12 +137,3 @@ class Browsing:
 
 def _button(label: str, data: str) -> InlineKeyboardButton:
     return InlineKeyboardButton(text=label[:_LABEL], callback_data=data)
-
-
-async def _turn(message: Message, page: Page) -> None:
-    html, keyboard = page
-    try:
-        await message.edit_text(html, parse_mode=ParseMode.HTML, reply_markup=keyboard)
-    except AiogramError as error:
-        if "not modified" not in str(error):
-            await reply(message, html, keyboard)

@@ -12,6 +12,7 @@ from holdfast.apps.bot import handover_texts, on_call_texts
 from holdfast.apps.bot.paging import Paging
 from holdfast.apps.bot.picking import Picker
 from holdfast.apps.bot.questions import YES, Question, Questions, Said, Settled
+from holdfast.apps.bot.refusals import refusal_words
 from holdfast.apps.bot.replies import reply
 from holdfast.apps.bot.run_words import LONGEST_REASON, RunWords
 from holdfast.apps.bot.services import Services
@@ -197,7 +198,7 @@ class Turns:
         try:
             said = await self._words.say(person, run, Act.HAND_OVER, key=key, to=to.name, reason=data["note"])
         except DecisionRefused as refused:
-            return fill(texts.ALONG_NOT, run=run, text=understood(str(refused)))
+            return fill(texts.ALONG_NOT, run=run, text=refusal_words(refused))
         except EngineUnavailable:
             return fill(texts.ALONG_NOT_REACHED, run=run, name=to.name)
         return fill(texts.ALONG_DONE, run=run, text=understood(said.text))

@@ -17,7 +17,7 @@ from holdfast.apps.bot import question_texts as texts
 from holdfast.apps.bot.decisions import tapped
 from holdfast.apps.bot.errands import question_key, tell_privately
 from holdfast.apps.bot.refusals import refusal_words
-from holdfast.apps.bot.replies import reply, sender_of
+from holdfast.apps.bot.replies import reply, sender_of, show_instead
 from holdfast.apps.bot.services import Services
 from holdfast.apps.bot.taps import TapAnswer, Taps
 from holdfast.apps.bot.texts import fill, refusal, say
@@ -186,7 +186,7 @@ class Questions:
             await _close(message, step.html + await _told(bot, step))
             return TapAnswer(step.label, step.tap, alert=step.alert)
         await self._remember(person, message.chat.id, kind, step)
-        await _show(message, self._html(person, message, step), _keyboard(person, step))
+        await show_instead(message, self._html(person, message, step), _keyboard(person, step))
         return TapAnswer("asked_on", say(texts.ASKED_ON_TAP), alert=False)
 
     async def _remember(self, person: Person, chat: int, kind: str, question: Question) -> None:
@@ -275,15 +275,6 @@ async def _told(bot: Bot, step: Settled) -> str:
         p.title for p, html in step.tell if p.telegram_id is None or not await tell_privately(bot, p, html)
     ]
     return "\n" + fill(texts.NOT_TOLD, names=", ".join(unreached)) if unreached else ""
-
-
-async def _show(message: Message, html: str, keyboard: InlineKeyboardMarkup | None) -> None:
-    """Put something else in the message's place; where Telegram does not let us, say it anew."""
-    try:
-        await message.edit_text(html, parse_mode=ParseMode.HTML, reply_markup=keyboard)
-    except AiogramError as error:
-        if "not modified" not in str(error):
-            await reply(message, html, keyboard)
 
 
 async def _close(message: Message | None, html: str) -> None:

@@ -1,10 +1,8 @@
 """Answering a message, and knowing whose message it is."""
 
-import time
-from collections.abc import Hashable
-
 from aiogram import Bot
 from aiogram.enums import ChatType, ParseMode
+from aiogram.exceptions import AiogramError
 from aiogram.types import InlineKeyboardMarkup, LinkPreviewOptions, Message, ReplyParameters, Update
 
 from holdfast.domain.people import People, Person
@@ -28,6 +26,15 @@ async def reply(message: Message, html: str, keyboard: InlineKeyboardMarkup | No
     )
 
 
+async def show_instead(message: Message, html: str, keyboard: InlineKeyboardMarkup | None) -> None:
+    """Put something else in the message's place; where Telegram does not let us, say it anew."""
+    try:
+        await message.edit_text(html, parse_mode=ParseMode.HTML, reply_markup=keyboard)
+    except AiogramError as error:
+        if "not modified" not in str(error):
+            await reply(message, html, keyboard)
+
+
 def command_id(bot: Bot, update: Update) -> str:
     """Return the id of what a command asks for, the same for every delivery of it."""
     return f"telegram:{bot.id}/{update.update_id}"
@@ -43,20 +50,3 @@ def sender_of(message: Message, people: People) -> Person | None:
     if message.from_user is None or is_from_a_chat(message):
         return None
     return people.on_telegram(message.from_user.id)
-
-
-class OncePerMinute:
-    """Lets each key through once a minute."""
-
-    def __init__(self) -> None:
-        self._passed_at: dict[Hashable, float] = {}
-
-    def allows(self, key: Hashable) -> bool:
-        """Whether this key has its turn; it then has had it for a minute."""
-        now = time.monotonic()
-        if now - self._passed_at.get(key, float("-inf")) < _TURN_SECONDS:
-            return False
-        if len(self._passed_at) >= _MOST_REMEMBERED:
-            self._passed_at = {k: at for k, at in self._passed_at.items() if now - at < _TURN_SECONDS}
-        self._passed_at[key] = now
-        return True

@@ -83,7 +83,7 @@ def routes(services: Services, metrics: BotMetrics) -> Dispatcher:
     commands = Router(name="commands")
     commands.message.middleware(ErrorsInWords(services))
     in_groups = (on_call.questions.in_groups(), reasons.in_groups())
-    commands.include_routers(whoami_router(services, metrics), known, *in_groups)
+    commands.include_routers(whoami_router(services), known, *in_groups)
     dispatcher = Dispatcher(disable_fsm=True)
     dispatcher.include_routers(
         commands,

@@ -14,12 +14,12 @@ from aiogram.types import BufferedInputFile, Message, Update
 from holdfast.apps.bot import gate_texts, texts
 from holdfast.apps.bot.answers import pasted
 from holdfast.apps.bot.errands import TOTP_CODE, Errands, delete
+from holdfast.apps.bot.refusals import refusal_words
 from holdfast.apps.bot.replies import command_id, reply
 from holdfast.apps.bot.services import Services
 from holdfast.apps.bot.wishes import Wish
 from holdfast.domain.errors import DecisionRefused, InvalidInput
 from holdfast.domain.people import Person
-from holdfast.i18n import understood
 from holdfast.ports.audit import AuditEntry, AuditKind
 from holdfast.ports.identity import CodeRefused, Intent
 
@@ -82,7 +82,7 @@ class SecondFactors:
             else:
                 await reply(message, texts.fill(gate_texts.NO_CODE_ASKED))
         except CodeRefused as refused:
-            await reply(message, texts.refusal(understood(str(refused))))
+            await reply(message, texts.refusal(refusal_words(refused)))
             await self._record_refusal(person, intent, str(refused), command_id(bot, event_update))
 
     async def _record_refusal(self, person: Person, intent: Intent | None, text: str, key: str) -> None:

@@ -1,6 +1,7 @@
 """Somebody stands in at all gates of a person, from date to date."""
 
 from holdfast.apps.bot import gate_texts as texts
+from holdfast.apps.bot.refusals import refusal_words
 from holdfast.apps.bot.services import Services
 from holdfast.apps.bot.texts import say
 from holdfast.apps.bot.times import shown
@@ -74,7 +75,7 @@ class StandIns:
         try:
             reply = await self._services.runs.hand_over(run, said.model_copy(update={"code": code}))
         except DecisionRefused as refused:
-            return say(texts.NOT_HANDED_OVER, gate=gate.id, run=run, text=understood(str(refused)))
+            return say(texts.NOT_HANDED_OVER, gate=gate.id, run=run, text=refusal_words(refused))
         except EngineUnavailable:
             return say(texts.STANDING_NOT_REACHED, to=wish.to)
         return say(texts.HANDED_OVER, gate=gate.id, run=run, text=understood(reply.text))

@@ -41,11 +41,6 @@ NO_ROLES = "none"
 
 ENGINE_DOWN = "⚠️ Temporal does not answer: nothing was started or changed. Try again in a minute."
 ENGINE_SLOW = "⚠️ Temporal does not answer in time. Look at /runs before you try again."
-ENGINE_DOWN_TAP = "Temporal does not answer: your decision was NOT recorded. Tap again in a minute."
-ENGINE_SLOW_TAP = (
-    "Temporal does not answer in time: your decision may or may not be recorded. "
-    "Look at the message, or tap again: one person's decision counts once."
-)
 STORE_DOWN = (
     "⚠️ Holdfast's database does not answer, so I can neither remember nor record anything. "
     "Nothing was changed; try again in a minute."

@@ -5,6 +5,7 @@ from enum import StrEnum
 
 from pydantic import BaseModel, Field
 
+from holdfast.domain.campaign import CampaignView, LoadView
 from holdfast.domain.gates import Gate
 from holdfast.domain.journal import JournalEntry
 from holdfast.domain.people import People
@@ -27,6 +28,10 @@ class RunState(StrEnum):
     OPEN = "open"
     ACKNOWLEDGED = "acknowledged"
     RESOLVED = "resolved"
+    TESTING = "testing"
+    PASSED = "passed"
+    NOT_PASSED = "not passed"
+    FINISHED = "finished"
 
     @property
     def ended(self) -> bool:
@@ -34,7 +39,16 @@ class RunState(StrEnum):
         return self in _ENDED
 
 
-_ENDED = {RunState.PROMOTED, RunState.ROLLED_BACK, RunState.STOPPED, RunState.FAILED, RunState.RESOLVED}
+_ENDED = {
+    RunState.PROMOTED,
+    RunState.ROLLED_BACK,
+    RunState.STOPPED,
+    RunState.FAILED,
+    RunState.RESOLVED,
+    RunState.PASSED,
+    RunState.NOT_PASSED,
+    RunState.FINISHED,
+}
 
 
 class StageState(StrEnum):
@@ -236,6 +250,7 @@ class RunView(BaseModel):
         may_pause: short names of those who may pause and resume it.
         paused_by: short name of who has paused it; empty while it goes on.
         incident: what only an incident has.
+        campaign, load: what only a campaign and only a load test has.
     """
 
     run_id: str
@@ -265,6 +280,8 @@ class RunView(BaseModel):
     may_pause: list[str] = Field(default_factory=list[str])
     paused_by: str = ""
     incident: IncidentView | None = None
+    campaign: CampaignView | None = None
+    load: LoadView | None = None
 
 
 class MessageRef(BaseModel):

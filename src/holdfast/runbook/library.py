@@ -10,14 +10,18 @@ from holdfast.domain.errors import InvalidInput, UnknownName
 from holdfast.domain.escalation import EscalationPolicy
 from holdfast.domain.people import People
 from holdfast.runbook.commands import CommandRules
+from holdfast.runbook.kinds.campaign import CampaignSpec
 from holdfast.runbook.kinds.incident import IncidentSpec
+from holdfast.runbook.kinds.load import LoadSpec
 from holdfast.runbook.kinds.rollout import RolloutSpec
 from holdfast.runbook.kinds.table import KINDS
 from holdfast.runbook.loader import (
     LoadedRunbook,
+    load_campaign,
     load_commands,
     load_duty,
     load_incident,
+    load_load_test,
     load_people,
     load_policies,
     load_priorities,
@@ -80,6 +84,14 @@ class RunbookLibrary:
     def incident(self, name: str) -> LoadedRunbook[IncidentSpec]:
         """Load a kind of incident; raises UnknownName where there is none of that name."""
         return load_incident(self.path(name, "incident"))
+
+    def campaign(self, name: str) -> LoadedRunbook[CampaignSpec]:
+        """Load a campaign; raises UnknownName where there is none of that name."""
+        return load_campaign(self.path(name, "campaign"))
+
+    def load_test(self, name: str) -> LoadedRunbook[LoadSpec]:
+        """Load a load test; raises UnknownName where there is none of that name."""
+        return load_load_test(self.path(name, "load"))
 
     def people_path(self) -> Path:
         """Return the `people.yaml` that counts.

@@ -9,12 +9,15 @@ from holdfast.domain.people import People
 from holdfast.domain.strict import Strict
 from holdfast.runbook.commands import CommandRules
 from holdfast.runbook.duty import Duty
+from holdfast.runbook.kinds.campaign import CampaignSpec
 from holdfast.runbook.kinds.incident import IncidentSpec
+from holdfast.runbook.kinds.load import LoadSpec
 from holdfast.runbook.kinds.rollout import RolloutSpec
 from holdfast.runbook.kinds.table import KINDS
 from holdfast.runbook.plain_yaml import Problem
 from holdfast.runbook.policies import Policies
 from holdfast.runbook.priorities import Priorities
+from holdfast.runbook.review import team_problems
 from holdfast.runbook.source import Source, read_source
 from holdfast.runbook.systems import Systems
 from holdfast.runbook.validation import validated
@@ -72,11 +75,24 @@ def load_incident(path: Path) -> LoadedRunbook[IncidentSpec]:
     return _of_kind(load_runbook(path), IncidentSpec, "an incident")
 
 
+def load_campaign(path: Path) -> LoadedRunbook[CampaignSpec]:
+    """Load a campaign; raises RunbookInvalid for a wrong file, or one of another kind."""
+    return _of_kind(load_runbook(path), CampaignSpec, "a campaign")
+
+
+def load_load_test(path: Path) -> LoadedRunbook[LoadSpec]:
+    """Load a load test; raises RunbookInvalid for a wrong file, or one of another kind."""
+    return _of_kind(load_runbook(path), LoadSpec, "a load test")
+
+
 def load_people(path: Path) -> People:
-    """Load `people.yaml`: names, Telegram ids and roles must be unambiguous; errors as in `load_runbook`."""
+    """Load `people.yaml`: names, Telegram ids and roles must be unambiguous, and teams have an owner.
+
+    Errors as in `load_runbook`.
+    """
     source = read_source(path)
     people = validated(source, People)
-    problems = _ambiguities(people)
+    problems = [*_ambiguities(people), *team_problems(people)]
     if problems:
         raise source.invalid(problems)
     return people

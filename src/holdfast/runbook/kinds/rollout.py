@@ -145,12 +145,22 @@ class Target(Strict):
 
 
 class RolloutSpec(Strict):
-    """A staged fix rollout, as reviewed."""
+    """A staged fix rollout, as reviewed.
+
+    Attributes:
+        fix: an urgent mending, not planned work: it goes on while systems are frozen.
+        team: who owns the work, by its name in `people.yaml`.
+        unblocks: which journey of the customers is blocked until this is done, in plain words; only of a fix.
+            The owner of another team's planned work on the same system is asked to let it go first.
+    """
 
     kind: Literal["rollout"]
     name: str = Field(pattern=r"^[a-z][a-z0-9-]{0,63}$")
     title: str = Field(min_length=1, max_length=120)
     summary: str = Field(min_length=1, max_length=1000)
+    fix: bool = False
+    team: str = Field(default="", pattern=r"^$|^[a-z][a-z0-9-]{0,31}$")
+    unblocks: str = Field(default="", max_length=200)
     target: Target
     starters: tuple[str, ...] = Field(min_length=1, description="roles or names that may start it")
     apply_for: Duration = timedelta(minutes=5)
@@ -158,6 +168,12 @@ class RolloutSpec(Strict):
     paces: dict[str, Pace]
     scoring: Scoring
     stages: tuple[Stage, ...] = Field(min_length=1)
+
+    @model_validator(mode="after")
+    def _only_a_fix_unblocks(self) -> Self:
+        if self.unblocks and not self.fix:
+            raise ValueError("'unblocks' belongs to a fix: add 'fix: true', or leave it out")
+        return self
 
     @model_validator(mode="after")
     def _names_are_known_once(self) -> Self:

@@ -1,0 +1,391 @@
+"""The schema of `kind: load`: a load test. Who is simulated, how many begin when, and what must hold meanwhile.
+
+An open model: the rates say how many sessions *begin*, whatever the target does. One session walks the steps of
+one scenario, chosen by weight.
+"""
+
+import re
+from collections.abc import Iterator
+from datetime import timedelta
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import Field, HttpUrl, model_validator
+
+from holdfast.domain.strict import Duration, Strict
+from holdfast.runbook.systems import Secret
+
+Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]{0,31}$")]
+Variable = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,31}$")]
+Percent = Annotated[float, Field(ge=0, le=100)]
+_PLACEHOLDER = re.compile(r"\{([a-z][a-z0-9_]*)\}")
+# What every session has without saying so.
+BUILT_IN: frozenset[str] = frozenset({"session", "now", "update_id", "message_id", "chat_id"})
+ANY_STEP = "*"
+
+
+class Target(Strict):
+    """A system that gets the load. Its host must be on the worker's allow-list, `HOLDFAST_LOAD_HOSTS`.
+
+    Attributes:
+        url: base address; the steps' paths are below it.
+        headers: go along with every request.
+        secret_headers: the same, where the value is a secret.
+        ca: file with the certificate authority of a private TLS certificate.
+        http2: speak HTTP/2; then a general client serves, which is slower, and the result says so.
+    """
+
+    url: HttpUrl
+    headers: dict[str, str] = Field(default_factory=dict)
+    secret_headers: dict[str, Secret] = Field(default_factory=dict)
+    ca: str = ""
+    http2: bool = False
+
+
+class Range(Strict):
+    """A whole number, drawn evenly for each session, both ends included."""
+
+    low: int = Field(alias="from")
+    high: int = Field(alias="to")
+
+    @model_validator(mode="after")
+    def _is_a_range(self) -> Self:
+        if self.low > self.high:
+            raise ValueError("'from' must not be above 'to'")
+        return self
+
+
+class Extract(Strict):
+    """Where a value of the answer is; the first that fits counts. A session whose value is missing ends there.
+
+    Attributes:
+        json_path: dotted path into the JSON body: `ticket`, `result.items.0.id`.
+        header: name of a header.
+        regex: first group of the first match in the body.
+    """
+
+    json_path: str | None = Field(default=None, alias="json")
+    header: str | None = None
+    regex: str | None = None
+
+    @model_validator(mode="after")
+    def _is_in_one_place(self) -> Self:
+        if sum(place is not None for place in (self.json_path, self.header, self.regex)) != 1:
+            raise ValueError("give one of 'json', 'header', 'regex'")
+        if self.regex is not None and not _groups(self.regex):
+            raise ValueError("'regex' needs a group: the part in brackets is the value")
+        return self
+
+
+class Check(Strict):
+    """What makes an answer a good one; whatever fails counts as an error of the step.
+
+    Attributes:
+        status: statuses that are good.
+        within: time from the intended start to the answer's end, of this request.
+        contains: text that must be in the body.
+        json_values: dotted path into the JSON body, and what must stand there.
+    """
+
+    status: tuple[Annotated[int, Field(ge=100, le=599)], ...] = (200, 201, 202, 204)
+    within: Duration | None = None
+    contains: str = ""
+    json_values: dict[str, Any] = Field(default_factory=dict, alias="json")
+
+
+class Http(Strict):
+    """One HTTP request. `{name}` in path, headers, body and JSON texts stands for a variable.
+
+    A JSON text that is nothing but one `{name}` becomes the variable itself, a number stays a number.
+    """
+
+    target: Name
+    method: Literal["GET", "POST", "PUT", "PATCH", "DELETE", "HEAD"] = "GET"
+    path: str = Field(default="/", pattern=r"^/")
+    headers: dict[str, str] = Field(default_factory=dict)
+    json_body: Any = Field(default=None, alias="json")
+    body: str | None = None
+
+    @model_validator(mode="after")
+    def _has_one_body(self) -> Self:
+        if self.json_body is not None and self.body is not None:
+            raise ValueError("give 'json' or 'body', not both")
+        return self
+
+
+class TelegramUpdate(Strict):
+    """One update of a customer's private chat, posted to a bot's webhook as Telegram would.
+
+    Attributes:
+        target: the bot.
+        path: of its webhook.
+        secret_token: goes along as `X-Telegram-Bot-Api-Secret-Token`.
+        text: what the customer writes; a `/command` gets its entity.
+        tap: callback data of a tapped button, in place of text.
+    """
+
+    target: Name
+    path: str = Field(default="/telegram/webhook", pattern=r"^/")
+    secret_token: Secret | None = None
+    text: str = ""
+    tap: str = ""
+
+    @model_validator(mode="after")
+    def _says_something(self) -> Self:
+        if bool(self.text) == bool(self.tap):
+            raise ValueError("give 'text', or 'tap' for the tap of a button")
+        return self
+
+
+class Think(Strict):
+    """How long the customer waits before the next step, drawn evenly."""
+
+    low: Duration = Field(alias="from")
+    high: Duration = Field(alias="to")
+
+    @model_validator(mode="after")
+    def _is_a_range(self) -> Self:
+        if self.low > self.high:
+            raise ValueError("'from' must not be above 'to'")
+        return self
+
+
+class Step(Strict):
+    """One request of a scenario.
+
+    Attributes:
+        name: unique in the file; measured under it.
+        context: the bounded context that serves it; its figures are those of its steps.
+        extract: values for the later steps, by variable.
+        think: after the answer, before the next step.
+        timeout: after which the request is given up and counts as an error.
+    """
+
+    name: Name
+    context: Name = "service"
+    http: Http | None = None
+    telegram: TelegramUpdate | None = None
+    extract: dict[Variable, Extract] = Field(default_factory=dict)
+    check: Check = Check()
+    think: Think | Duration | None = None
+    timeout: Duration = timedelta(seconds=30)
+
+    @model_validator(mode="after")
+    def _is_one_request(self) -> Self:
+        if (self.http is None) == (self.telegram is None):
+            raise ValueError("give a step either 'http' or 'telegram'")
+        return self
+
+    @property
+    def target(self) -> str:
+        """The target's name."""
+        request = self.http or self.telegram
+        return request.target if request else ""
+
+    @property
+    def placeholders(self) -> set[str]:
+        """The variables that the request needs."""
+        request = self.http or self.telegram
+        return set(_placeholders(request.model_dump(by_alias=True))) if request else set()
+
+
+class Scenario(Strict):
+    """What one kind of customer does.
+
+    Attributes:
+        weight: how often it is chosen, in proportion to the others.
+        variables: drawn anew for each session: a range of numbers, or one of a list.
+    """
+
+    name: Name
+    title: str = Field(default="", max_length=120)
+    weight: float = Field(default=1, gt=0)
+    variables: dict[Variable, Range | tuple[str | int | float, ...]] = Field(default_factory=dict)
+    steps: tuple[Step, ...] = Field(min_length=1)
+
+    @model_validator(mode="after")
+    def _knows_its_variables(self) -> Self:
+        known = BUILT_IN | self.variables.keys()
+        for step in self.steps:
+            unknown = step.placeholders - known
+            if unknown:
+                raise ValueError(
+                    f"step '{step.name}' uses {{{min(unknown)}}}: no variable and no extract before gives it"
+                )
+            known |= step.extract.keys()
+        return self
+
+
+class Phase(Strict):
+    """A stretch of the test.
+
+    Attributes:
+        rate: sessions that begin in a second, at its end.
+        lasts: how long it is.
+        shape: at this rate from its beginning, or reached evenly, or in equal steps from the rate before.
+        steps: how many, for `steps`.
+        name: what it is called in the result.
+    """
+
+    rate: float = Field(ge=0)
+    lasts: Duration = Field(alias="for")
+    shape: Literal["constant", "ramp", "steps"] = "constant"
+    steps: int = Field(default=5, ge=2, le=100)
+    name: str = Field(default="", max_length=60)
+
+
+class PeakPlan(Strict):
+    """Phases that rise to an expected peak times a safety factor.
+
+    Attributes:
+        expected_peak: sessions that begin in a second at the worst moment that is expected.
+        safety_factor: how much more must be carried.
+        percent: of the peak with its factor, one phase each.
+        each: how long each of them is.
+    """
+
+    expected_peak: float = Field(gt=0)
+    safety_factor: float = Field(default=1.5, ge=1)
+    percent: tuple[Annotated[float, Field(gt=0, le=100)], ...] = (25, 50, 75, 100)
+    each: Duration = timedelta(minutes=3)
+
+    @property
+    def highest(self) -> float:
+        """The rate that must be carried."""
+        return self.expected_peak * self.safety_factor
+
+    def phases(self) -> tuple[Phase, ...]:
+        """Return it as phases."""
+        rates = [(p, self.highest * p / 100) for p in self.percent]
+        return tuple(Phase.model_validate({"rate": r, "for": self.each, "name": f"{p:g} %"}) for p, r in rates)
+
+
+class Threshold(Strict):
+    """What must hold; what does not fails the test.
+
+    Attributes:
+        step: name of a step or of a context, or `*` for all requests together.
+        p50, p95, p99, p999, maximum: latency from the intended start.
+        errors_percent: of the requests that were due.
+        abort: whether the test is stopped as soon as it does not hold over `over`.
+        over: the newest stretch that is looked at while the test runs; the result looks at each phase.
+    """
+
+    step: str = ANY_STEP
+    p50: Duration | None = None
+    p95: Duration | None = None
+    p99: Duration | None = None
+    p999: Duration | None = None
+    maximum: Duration | None = None
+    errors_percent: Percent | None = None
+    abort: bool = False
+    over: Duration = timedelta(seconds=10)
+
+    @model_validator(mode="after")
+    def _says_something(self) -> Self:
+        bounds = (self.p50, self.p95, self.p99, self.p999, self.maximum, self.errors_percent)
+        if all(bound is None for bound in bounds):
+            raise ValueError("give at least one of p50, p95, p99, p999, maximum, errors_percent")
+        return self
+
+
+class Ceilings(Strict):
+    """What no test of this file exceeds, whatever else is said; the worker's own ceilings hold too.
+
+    Attributes:
+        rate: sessions that begin in a second.
+        lasts: of the whole test.
+        in_flight: requests under way at once, of one shard; above it, sessions are counted as not sent.
+    """
+
+    rate: float = Field(default=1000, gt=0)
+    lasts: Duration = Field(default=timedelta(hours=1), alias="for")
+    in_flight: int = Field(default=20_000, ge=1)
+
+
+class LoadSpec(Strict):
+    """A load test, as reviewed.
+
+    Attributes:
+        starters: roles or names who may start it, and stop it.
+        arrivals: `poisson` as customers come, or `even`, one after the other at the same distance.
+        seed: of everything that is drawn by chance; the same seed gives the same test.
+        phases, peak: how many sessions begin when; one of both.
+        on_time: a request that begins later than this after its moment is late; above one percent of late ones
+            the generator itself could not keep up, and the figures are void.
+    """
+
+    kind: Literal["load"]
+    name: str = Field(pattern=r"^[a-z][a-z0-9-]{0,63}$")
+    title: str = Field(min_length=1, max_length=120)
+    summary: str = Field(min_length=1, max_length=1000)
+    starters: tuple[str, ...] = Field(min_length=1)
+    targets: dict[Name, Target] = Field(min_length=1)
+    scenarios: tuple[Scenario, ...] = Field(min_length=1)
+    arrivals: Literal["poisson", "even"] = "poisson"
+    seed: int = Field(default=1, ge=0)
+    phases: tuple[Phase, ...] = ()
+    peak: PeakPlan | None = None
+    thresholds: tuple[Threshold, ...] = ()
+    ceilings: Ceilings = Ceilings()
+    on_time: Duration = timedelta(milliseconds=50)
+
+    @property
+    def all_phases(self) -> tuple[Phase, ...]:
+        """The phases, whichever way they are written."""
+        return self.peak.phases() if self.peak else self.phases
+
+    @property
+    def steps(self) -> tuple[Step, ...]:
+        """The steps of all scenarios, in order."""
+        return tuple(step for scenario in self.scenarios for step in scenario.steps)
+
+    @property
+    def lasts(self) -> timedelta:
+        """How long sessions begin; the last ones end later."""
+        return sum((phase.lasts for phase in self.all_phases), timedelta(0))
+
+    @model_validator(mode="after")
+    def _has_phases(self) -> Self:
+        if bool(self.phases) == (self.peak is not None):
+            raise ValueError("give 'phases', or 'peak' with the expected peak")
+        highest = max(phase.rate for phase in self.all_phases)
+        if highest > self.ceilings.rate:
+            raise ValueError(
+                f"the phases reach {highest:g} sessions a second, above ceilings.rate ({self.ceilings.rate:g})"
+            )
+        if self.lasts > self.ceilings.lasts:
+            raise ValueError(f"the phases last {self.lasts}, longer than ceilings.for ({self.ceilings.lasts})")
+        return self
+
+    @model_validator(mode="after")
+    def _names_are_known(self) -> Self:
+        names = [step.name for step in self.steps]
+        twice = next((name for name in names if names.count(name) > 1), None)
+        if twice:
+            raise ValueError(f"steps must have different names; '{twice}' is there twice")
+        for step in self.steps:
+            if step.target not in self.targets:
+                raise ValueError(f"step '{step.name}' goes to '{step.target}', which is not among the targets")
+        known = {ANY_STEP, *names, *(step.context for step in self.steps)}
+        for threshold in self.thresholds:
+            if threshold.step not in known:
+                raise ValueError(f"a threshold names the step '{threshold.step}', which no scenario has")
+        return self
+
+
+def _groups(regex: str) -> int:
+    try:
+        return re.compile(regex).groups
+    except re.error as error:
+        raise ValueError(f"'regex' is none: {error}") from None
+
+
+def _placeholders(value: Any) -> Iterator[str]:
+    if isinstance(value, str):
+        yield from _PLACEHOLDER.findall(value)
+    elif isinstance(value, dict):
+        for part in value.values():  # pyright: ignore[reportUnknownVariableType]  any JSON
+            yield from _placeholders(part)
+    elif isinstance(value, list | tuple):
+        for part in value:  # pyright: ignore[reportUnknownVariableType]  any JSON
+            yield from _placeholders(part)

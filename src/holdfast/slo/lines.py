@@ -1,0 +1,48 @@
+"""How contexts stand, in lines short enough for a chat."""
+
+from collections.abc import Iterator, Mapping
+
+from holdfast.domain.campaign import ContextLine
+from holdfast.slo.spec import ServiceContext
+from holdfast.slo.status import KpiStatus, Level, Moment, SloStatus
+
+_MARKS: Mapping[Level, str] = {Level.OK: "✅", Level.WARNING: "⚠️", Level.BREACH: "❌", Level.UNKNOWN: "▫️"}
+
+
+def context_lines(contexts: Mapping[str, ServiceContext], moment: Moment) -> list[ContextLine]:
+    """Return one line for each context, in file order, the promises first."""
+    return [_line(name, context, moment) for name, context in contexts.items()]
+
+
+def _line(name: str, context: ServiceContext, moment: Moment) -> ContextLine:
+    slos = [status for status in moment.slos if status.context == name]
+    kpis = [status for status in moment.kpis if status.context == name]
+    budgets = [status.budget_left_percent for status in slos if status.budget_left_percent is not None]
+    return ContextLine(
+        name=name,
+        title=context.title,
+        level=moment.level_of(name),
+        lines=[*(_promise(status) for status in slos), *_numbers(kpis)],
+        budget_left_percent=min(budgets, default=None),
+    )
+
+
+def _promise(status: SloStatus) -> str:
+    left = status.budget_left_percent
+    budget = f", {max(0.0, left):.0f} % of the budget is left" if left is not None else ""
+    return f"{_MARKS[status.level]} {status.promise}{budget}"
+
+
+def _numbers(kpis: list[KpiStatus]) -> Iterator[str]:
+    shown = [_number(status) for status in kpis if status.value is not None]
+    if shown:
+        yield " · ".join(shown)
+
+
+def _number(status: KpiStatus) -> str:
+    text = f"{status.title or status.name} {status.value:.3g} {status.unit}".rstrip()
+    if status.level is Level.WARNING and status.baseline is not None:
+        return f"⚠️ {text} (usual {status.baseline:.3g})"
+    if status.used_percent is not None:
+        return f"{text} ({status.used_percent:.0f} %)"
+    return text

@@ -32,6 +32,8 @@ DYNAMIC_CONFIG: Final[Mapping[str, str]] = {
     "history.transferProcessorMaxPollRPS": "1000",
     "history.timerProcessorMaxPollRPS": "1000",
     "history.visibilityProcessorMaxPollRPS": "1000",
+    # A share of a load test whose worker died is taken over at its timeout, not a second later.
+    "history.timerProcessorMaxTimeShift": '"100ms"',
     "system.enableActivityEagerExecution": "true",
     "matching.numTaskqueueReadPartitions": "1",
     "matching.numTaskqueueWritePartitions": "1",

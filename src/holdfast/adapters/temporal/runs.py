@@ -34,10 +34,20 @@ from holdfast.domain.decisions import (
 from holdfast.domain.errors import EngineUnavailable
 from holdfast.domain.view import RunView
 from holdfast.domain.words import Word
-from holdfast.ports.runs import IncidentRequest, RolloutRequest, RunLine, UndoRequest, WaitingGate
+from holdfast.ports.runs import (
+    CampaignRequest,
+    IncidentRequest,
+    LoadRequest,
+    RolloutRequest,
+    RunLine,
+    UndoRequest,
+    WaitingGate,
+)
 
 _STATE = SearchAttributeKey.for_keyword("HoldfastState")
 _INCIDENT: Final = "incident"
+_CAMPAIGN: Final = "campaign"
+_LOAD: Final = "load"
 _RUNBOOK = SearchAttributeKey.for_keyword("HoldfastRunbook")
 # A tap has to be answered within about fifteen seconds, with time left for the signal that may follow.
 _UPDATE_TIMEOUT = timedelta(seconds=4)
@@ -85,6 +95,17 @@ class TemporalRuns:
         """Open an incident."""
         return await self._started(
             _INCIDENT, request, run_id, f"{request.title}, opened by {request.requested_by}"
+        )
+
+    async def start_campaign(self, request: CampaignRequest, *, run_id: str) -> bool:
+        """Start a campaign."""
+        summary = f"{request.runbook}, started by {request.requested_by}"
+        return await self._started(_CAMPAIGN, request, run_id, summary)
+
+    async def start_load(self, request: LoadRequest, *, run_id: str) -> bool:
+        """Start a load test."""
+        return await self._started(
+            _LOAD, request, run_id, f"load test {request.runbook}, started by {request.requested_by}"
         )
 
     async def say(self, run_id: str, word: Word) -> DecisionReply:
@@ -136,7 +157,7 @@ class TemporalRuns:
         """Return the newest runs, newest first."""
         lines: list[RunLine] = []
         async with self._engine() as client:
-            query = f'WorkflowType IN ("{self._workflow}", "{_INCIDENT}")'
+            query = f'WorkflowType IN ("{self._workflow}", "{_INCIDENT}", "{_CAMPAIGN}", "{_LOAD}")'
             async for run in client.list_workflows(query, limit=limit, rpc_timeout=_CALL_TIMEOUT):
                 state = run.typed_search_attributes.get(_STATE)
                 lines.append(

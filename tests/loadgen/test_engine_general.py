@@ -1,0 +1,109 @@
+import asyncio
+import ssl
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import cast
+
+import h2.config
+import h2.connection
+import h2.events
+import pytest
+
+from tests.loadgen.engine_targets import certificate, get, load_of, made
+
+
+class Speaker(asyncio.Protocol):
+    """An HTTP/2 server: `/silent` is never answered, `/gone` closes, all else says its path."""
+
+    def __init__(self, asked: list[dict[str, str]], connections: list["Speaker"]) -> None:
+        self._asked = asked
+        connections.append(self)
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self.transport = cast("asyncio.Transport", transport)
+        self._h2 = h2.connection.H2Connection(
+            h2.config.H2Configuration(client_side=False, header_encoding="utf-8")
+        )
+        self._h2.initiate_connection()
+        self.transport.write(self._h2.data_to_send())
+
+    def data_received(self, data: bytes) -> None:
+        for event in self._h2.receive_data(data):
+            if isinstance(event, h2.events.RequestReceived):
+                headers = {str(name): str(value) for name, value in event.headers}
+                self._asked.append(headers)
+                if headers[":path"] == "/gone":
+                    self.transport.abort()
+                    return
+                if headers[":path"] != "/silent":
+                    self._h2.send_headers(event.stream_id, [(":status", "200"), ("x-ticket", "T-1")])
+                    self._h2.send_data(event.stream_id, headers[":path"].encode(), end_stream=True)
+        self.transport.write(self._h2.data_to_send())
+
+
+class Target:
+    def __init__(self) -> None:
+        self.asked: list[dict[str, str]] = []
+        self.connections: list[Speaker] = []
+        self.url = ""
+
+
+@asynccontextmanager
+async def _speaking(context: ssl.SSLContext) -> AsyncIterator[Target]:
+    target = Target()
+    context.set_alpn_protocols(["h2"])
+    server = await asyncio.get_running_loop().create_server(
+        lambda: Speaker(target.asked, target.connections), "127.0.0.1", 0, ssl=context
+    )
+    target.url = f"https://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+    try:
+        yield target
+    finally:
+        server.close()
+        for speaker in target.connections:
+            speaker.transport.abort()
+        await server.wait_closed()
+        await asyncio.sleep(0)
+
+
+@pytest.fixture(name="tls")
+def _tls(tmp_path: Path) -> tuple[ssl.SSLContext, str]:
+    context, authority = certificate(tmp_path)
+    return context, str(authority)
+
+
+async def test_http2_goes_through_a_general_client_and_the_reports_say_so(
+    tls: tuple[ssl.SSLContext, str],
+) -> None:
+    first = get("first", "/first", extract={"ticket": {"header": "X-Ticket"}})
+    second = get("second", "/second/{ticket}", check={"contains": "T-1"})
+    async with _speaking(tls[0]) as target:
+        run = await made(load_of(target.url, first, second, target={"ca": tls[1], "http2": True}))
+
+    assert run.outcome("first") == {"due": 20, "good": 20}
+    assert run.outcome("second") == {"due": 20, "good": 20}
+    assert {report.client for report in run.reports} == {"httpx (HTTP/2)"}
+    assert target.asked[0]["user-agent"].startswith("holdfast-load/")
+    assert target.asked[0]["x-holdfast-load"] == "run-1"
+    assert run.latencies("first").count == 20
+
+
+async def test_http2_requests_never_wait_for_a_stream(tls: tuple[ssl.SSLContext, str]) -> None:
+    silent = get(path="/silent", timeout="3s")
+    async with _speaking(tls[0]) as target:
+        run = await made(load_of(target.url, silent, target={"ca": tls[1], "http2": True}, rate=300, lasts=0.5))
+
+    assert run.outcome() == {"due": 150, "timeout": 150}
+    # A connection carries a hundred at once; the others are not left to wait.
+    assert len(target.asked) == 150
+    assert len(target.connections) == 2
+
+
+async def test_http2_connections_that_close_are_errors(tls: tuple[ssl.SSLContext, str]) -> None:
+    async with _speaking(tls[0]) as target:
+        run = await made(load_of(target.url, get(path="/gone"), target={"ca": tls[1], "http2": True}))
+
+    outcome = run.outcome()
+    assert outcome["due"] == 20
+    assert outcome.get("closed", 0) + outcome.get("protocol", 0) + outcome.get("connect", 0) == 20

@@ -4,11 +4,13 @@ Also of what is on its way: messages to chats, updates from them, and who covers
 """
 
 from holdfast.adapters.sql_store.audit import SqlAuditLog
+from holdfast.adapters.sql_store.campaigns import SqlCampaigns
 from holdfast.adapters.sql_store.database import Database
 from holdfast.adapters.sql_store.delegations import SqlDelegations
 from holdfast.adapters.sql_store.duty import SqlDutyBook
 from holdfast.adapters.sql_store.inbox import SqlInbox
 from holdfast.adapters.sql_store.intents import SqlIntents
+from holdfast.adapters.sql_store.load_log import SqlLoadLog
 from holdfast.adapters.sql_store.migrating import upgrade
 from holdfast.adapters.sql_store.notices import SqlNoticeBook
 from holdfast.adapters.sql_store.outbox import SqlOutbox
@@ -17,10 +19,12 @@ from holdfast.adapters.sql_store.verdicts import SqlVerdicts
 from holdfast.domain.proofs import Keyring
 from holdfast.outbox.store import OutboxStore
 from holdfast.ports.audit import AuditLog
+from holdfast.ports.campaigns import CampaignLog
 from holdfast.ports.delegations import StandingDelegations
 from holdfast.ports.duty import DutyBook
 from holdfast.ports.identity import Intents, SecondFactor
 from holdfast.ports.inbox import Inbox
+from holdfast.ports.load import LoadLog
 from holdfast.ports.notices import NoticeBook
 from holdfast.ports.verdicts import VerdictLog
 
@@ -50,6 +54,8 @@ class SqlStore:
         self.outbox: OutboxStore = SqlOutbox(self._database, keyring)
         self.inbox: Inbox = SqlInbox(self._database)
         self.duty: DutyBook = SqlDutyBook(self._database)
+        self.campaigns: CampaignLog = SqlCampaigns(self._database)
+        self.load_log: LoadLog = SqlLoadLog(self._database)
 
     async def migrate(self) -> None:
         """Create the tables, or bring them up to date; any number of processes may do so at once.

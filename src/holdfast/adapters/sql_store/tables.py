@@ -277,3 +277,64 @@ duty_covers = Table(
     Column("at", Moment, nullable=False),
     Index("duty_covers_until", "until"),
 )
+
+campaigns = Table(
+    "campaigns",
+    metadata,
+    Column("run", Text, primary_key=True),
+    Column("campaign", Text, nullable=False),
+    Column("client", Text, nullable=False),
+    Column("opens", Moment, nullable=False),
+    Column("closes", Moment, nullable=False),
+    Column("inventory", Text, nullable=False),  # JSON
+    Column("view", Text, nullable=False),  # JSON
+    Column("spec", Text, nullable=False),  # JSON
+    Index("campaigns_name", "campaign", "opens"),
+    Index("campaigns_opens", "opens"),
+)
+
+campaign_shapes = Table(
+    "campaign_shapes",
+    metadata,
+    Column("run", Text, primary_key=True),
+    Column("digest", Text, primary_key=True),
+    Column("data", Text, nullable=False),  # JSON: of a look, what is the same in the next
+)
+
+campaign_moments = Table(
+    "campaign_moments",
+    metadata,
+    Column("run", Text, primary_key=True),
+    Column("at", Moment, primary_key=True),
+    Column("shape", Text, nullable=False),  # digest
+    Column("numbers", Text, nullable=False),  # JSON
+)
+
+load_reports = Table(
+    "load_reports",
+    metadata,
+    Column("mark", BigInteger().with_variant(Integer, "sqlite"), primary_key=True),
+    Column("run", Text, nullable=False),
+    Column("shard", Integer, nullable=False),
+    Column("attempt", Integer, nullable=False),
+    Column("number", BigInteger, nullable=False),
+    Column("report", Text, nullable=False),  # JSON
+    Index("load_reports_key", "run", "shard", "attempt", "number", unique=True),
+    Index("load_reports_mark", "run", "mark"),
+    sqlite_autoincrement=True,
+)
+
+load_tests = Table(
+    "load_tests",
+    metadata,
+    Column("run", Text, primary_key=True),
+    Column("campaign", Text, nullable=False),
+    Column("runbook", Text, nullable=False),
+    Column("at", Moment, nullable=False),
+    Column("line", Text, nullable=False),  # JSON
+    Column("go", Text),
+    Column("decided_by", Text, nullable=False),
+    Column("result", Text, nullable=False),  # JSON; last, because lists do without it
+    Index("load_tests_campaign", "campaign", "at"),
+    Index("load_tests_at", "at"),
+)

@@ -78,7 +78,7 @@ class Contexts:
         self._leads.expect(side, filing)
         with pod.metrics.computing():
             answers = best_pages(ticket.text)
-        pod.notify_later()
+        pod.notify_later("\n".join((f"Your ticket has the number {number}.", *answers)))
         escalated = self._escalate(pod, ticket, number, is_lead=is_lead)
         return {"ticket": number, "answers": answers, "escalated": escalated}
 

@@ -1,6 +1,7 @@
 """The shop's own connection to the CRM: one TCP connection each, kept between requests, never retried."""
 
 import asyncio
+import json
 import time
 from collections.abc import Mapping
 from types import MappingProxyType
@@ -8,12 +9,21 @@ from typing import Any
 
 import aiohttp
 
+from holdfast.sim.shop.message_log import MessageLog
 from holdfast.sim.shop.metrics import CallResult, CrmFailureKind, CrmPart, SideMetrics
 
 _OK, _TOO_MANY, _BUSY, _SERVER_ERRORS = 200, 429, 503, 500
 _NEVER_SECONDS = 24 * 3600.0
 _WRITES = frozenset({"crm.item.add", "crm.item.update", "crm.timeline.comment.add"})
 _PARTS: Mapping[int, CrmPart] = MappingProxyType({1: "crm-leads", 2: "crm-deals", 3: "crm-contacts"})
+_MESSAGES: Mapping[CrmPart, str] = MappingProxyType(
+    {
+        "crm-leads": "crm.lead",
+        "crm-deals": "crm.deal",
+        "crm-contacts": "crm.contact",
+        "crm-timeline": "crm.comment",
+    }
+)
 _LIMITS: Mapping[str, CrmFailureKind] = MappingProxyType(
     {"OPERATION_TIME_LIMIT": "operation_limit", "QUERY_LIMIT_EXCEEDED": "query_limit"}
 )
@@ -92,16 +102,21 @@ class CrmConnection:
 class CrmSession:
     """A leased connection whose calls count for one side."""
 
-    def __init__(self, connection: CrmConnection, metrics: SideMetrics) -> None:
+    def __init__(
+        self, connection: CrmConnection, metrics: SideMetrics, messages: MessageLog | None = None
+    ) -> None:
         self._connection = connection
         self._metrics = metrics
+        self._messages = messages or MessageLog()
 
     async def call(self, method: str, params: dict[str, Any]) -> Any:
         """Call a method, measure the time on the wire; errors as for `CrmConnection.call`."""
-        began = time.perf_counter()
+        began, part = time.perf_counter(), _part_of(params)
         result: CallResult = "abandoned"  # unless an answer comes
+        name = _MESSAGES[part] if method in _WRITES else f"{_MESSAGES[part]}.read"
         try:
-            answer = await self._connection.call(method, params)
+            with self._messages.exchange(name, "shop", part, len(json.dumps(params))):
+                answer = await self._connection.call(method, params)
             result = "ok"
         except CrmFailure as error:
             result = self._failed(method, error)
@@ -110,7 +125,7 @@ class CrmSession:
             return answer
         finally:
             self._metrics.crm_call(method, time.perf_counter() - began)
-            self._metrics.edge("shop", _part_of(params), result)
+            self._metrics.edge("shop", part, result)
             if method in _WRITES:
                 self._metrics.synced(failed=result == "error")
 

@@ -12,20 +12,22 @@ from pydantic import ValidationError
 from holdfast.sim.shop.contexts import Contexts, Order, ProfileQuery, Question, Ticket
 from holdfast.sim.shop.crm_client import CrmBusy, CrmFailure, CrmNotFound
 from holdfast.sim.shop.fleet import Fleet, Route
-from holdfast.sim.shop.metrics import Context
+from holdfast.sim.shop.message_log import MessageLog
+from holdfast.sim.shop.metrics import CALLERS, Context
 from holdfast.sim.shop.pod import Pod
 from holdfast.sim.shop.pool import PoolExhausted
 
 Body = dict[str, Any]
-_CLIENT_LEFT = 499
+_OK, _CLIENT_LEFT = 200, 499
 
 
 class CustomerApi:
     """Support, Account and Checkout over HTTP."""
 
-    def __init__(self, fleet: Fleet, contexts: Contexts) -> None:
+    def __init__(self, fleet: Fleet, contexts: Contexts, messages: MessageLog) -> None:
         self._fleet = fleet
         self._contexts = contexts
+        self._messages = messages
 
     def add_routes(self, app: web.Application) -> None:
         """Put the addresses into the application."""
@@ -42,7 +44,7 @@ class CustomerApi:
             with pod.holding(question.customer, text):
                 return await self._contexts.answer(pod, question)
 
-        return await self._served("faq", "support", work)
+        return await self._served("faq", "support", text, work)
 
     async def _tickets(self, request: web.Request) -> web.Response:
         text = await request.text()
@@ -52,7 +54,7 @@ class CustomerApi:
             with pod.holding(ticket.customer, text):
                 return await self._contexts.take_ticket(pod, ticket)
 
-        return await self._served("ticket", "support", work)
+        return await self._served("ticket", "support", text, work)
 
     async def _profile(self, request: web.Request) -> web.Response:
         given = request.query.get("customer")
@@ -62,7 +64,7 @@ class CustomerApi:
             with pod.holding(customer, request.path_qs):
                 return await self._contexts.show_profile(pod, customer)
 
-        return await self._served("profile", "account", work)
+        return await self._served("profile", "account", "", work)
 
     async def _checkout(self, request: web.Request) -> web.Response:
         text = await request.text()
@@ -72,9 +74,18 @@ class CustomerApi:
             with pod.holding(order.customer, text):
                 return await self._contexts.check_out(pod, order)
 
-        return await self._served("checkout", "checkout", work)
+        return await self._served("checkout", "checkout", text, work)
 
     async def _served(
+        self, route: Route, context: Context, text: str, work: Callable[[Pod], Awaitable[Body]]
+    ) -> web.Response:
+        caller = CALLERS[context]
+        with self._messages.exchange(f"{context}.{route}", caller, "shop", len(text.encode())) as message:
+            response = await self._answered(route, context, work)
+            message.ok = response.status == _OK
+        return response
+
+    async def _answered(
         self, route: Route, context: Context, work: Callable[[Pod], Awaitable[Body]]
     ) -> web.Response:
         began, pod = time.perf_counter(), self._fleet.route(route)

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import Literal
 
 from holdfast.sim.shop.configuration import ConfigState
+from holdfast.sim.shop.message_log import MessageLog
 from holdfast.sim.shop.metrics import ShopMetrics, SideSnapshot
 from holdfast.sim.shop.pod import Pod
 from holdfast.sim.shop.settings import DEFAULTS, PERCENT_A_POD, PODS, Side
@@ -27,7 +28,15 @@ class Fleet:
     and the canary's part of the traffic is exactly its part of the pods.
     """
 
-    def __init__(self, crm_url: str, metrics: ShopMetrics, workload: Workload, *, seed: int) -> None:
+    def __init__(
+        self,
+        crm_url: str,
+        metrics: ShopMetrics,
+        workload: Workload,
+        *,
+        seed: int,
+        messages: MessageLog | None = None,
+    ) -> None:
         self._metrics = metrics
         self._share_percent = 0
         self._next: dict[Route, int] = dict.fromkeys(_STRIDES, 0)
@@ -39,6 +48,7 @@ class Fleet:
                 metrics=metrics.sides["stable"],
                 workload=workload,
                 rng=random.Random(seed * 1000 + number),
+                messages=messages,
             )
             for number in range(PODS)
         ]

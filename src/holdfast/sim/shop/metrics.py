@@ -22,11 +22,11 @@ CallResult = Literal["ok", "error", "abandoned"]
 _CALL_RESULTS: tuple[CallResult, ...] = get_args(CallResult)
 CrmPart = Literal["crm-contacts", "crm-leads", "crm-deals", "crm-timeline"]
 CrmFailureKind = Literal["operation_limit", "query_limit", "server_error", "timeout", "dropped", "refused"]
-_CALLERS: Mapping[Context, str] = MappingProxyType(
+CALLERS: Mapping[Context, str] = MappingProxyType(
     {"support": "bot", "account": "account-page", "checkout": "checkout-page"}
 )
 _EDGES = (
-    *((caller, "shop") for caller in _CALLERS.values()),
+    *((caller, "shop") for caller in CALLERS.values()),
     *(("shop", callee) for callee in (*get_args(CrmPart), "telegram")),
 )
 _CLIENT_LEFT, _CRM_LIMIT, _SERVER_ERRORS = 499, 429, 500
@@ -129,8 +129,8 @@ class SideMetrics:
         """Count a finished request."""
         self._durations[context].observe(seconds)
         self._requests[context, status].inc()
-        if context in _CALLERS:
-            self.edge(_CALLERS[context], "shop", _result_of(status))
+        if context in CALLERS:
+            self.edge(CALLERS[context], "shop", _result_of(status))
 
     def send(self, result: SendResult) -> None:
         """Count an attempt to send through the bot gateway."""

@@ -11,6 +11,7 @@ from contextlib import asynccontextmanager, contextmanager
 from holdfast.sim.shop.crm_client import CrmConnection, CrmSession
 from holdfast.sim.shop.desk import Desk
 from holdfast.sim.shop.gateway import BotGateway
+from holdfast.sim.shop.message_log import MessageLog
 from holdfast.sim.shop.metrics import SideMetrics
 from holdfast.sim.shop.pool import ConnectionPool, PoolExhausted
 from holdfast.sim.shop.settings import PODS, Side, SideSettings
@@ -18,6 +19,7 @@ from holdfast.sim.shop.workload import Workload
 
 _SESSIONS_KEPT = 200
 _LOST_STATUS = 429
+_A_PERSON = "A person takes over."
 
 
 class Pod:
@@ -28,6 +30,7 @@ class Pod:
         side, settings, metrics: whose copy it is; see `join`.
         workload: how the work inside goes.
         rng: the pod's own chance.
+        messages: gets a line for each message to the CRM and to people.
     """
 
     def __init__(
@@ -39,6 +42,7 @@ class Pod:
         metrics: SideMetrics,
         workload: Workload,
         rng: random.Random,
+        messages: MessageLog | None = None,
     ) -> None:
         self.side: Side = side
         self.settings = settings
@@ -50,6 +54,7 @@ class Pod:
         )
         self._gateway = BotGateway(settings.bot_rate_limit_per_s / PODS, workload, rng)
         self._workload = workload
+        self._messages = messages or MessageLog()
         self.desk = Desk(self, workload, rng)
         self._sessions: OrderedDict[int, str] = OrderedDict()
         self._request_bytes = 0
@@ -77,22 +82,23 @@ class Pod:
         try:
             async with self.pool.lease(patience) as connection:
                 metrics.pool_wait.observe(time.perf_counter() - began)
-                yield CrmSession(connection, metrics)
+                yield CrmSession(connection, metrics, self._messages)
         except PoolExhausted:
             metrics.pool_wait.observe(time.perf_counter() - began)
             raise
 
-    async def notify(self) -> bool:
+    async def notify(self, text: str = _A_PERSON) -> bool:
         """Send one message to a person through the bot; False when it was lost."""
         metrics, began = self.metrics, time.perf_counter()
-        arrived = await self._gateway.deliver(metrics)
+        with self._messages.exchange("telegram.send", "shop", "telegram", len(text.encode())) as sent:
+            sent.ok = arrived = await self._gateway.deliver(metrics)
         (metrics.delivered if arrived else metrics.lost).inc()
         metrics.request("notification", 200 if arrived else _LOST_STATUS, time.perf_counter() - began)
         return arrived
 
-    def notify_later(self) -> None:
+    def notify_later(self, text: str) -> None:
         """Send one message without waiting for it."""
-        task = asyncio.ensure_future(self.notify())
+        task = asyncio.ensure_future(self.notify(text))
         self._background.add(task)
         task.add_done_callback(self._background.discard)
 

@@ -16,6 +16,7 @@ from holdfast.sim.shop.contexts import Contexts
 from holdfast.sim.shop.customer_api import CustomerApi
 from holdfast.sim.shop.fleet import Fleet
 from holdfast.sim.shop.leads import LeadLedger
+from holdfast.sim.shop.message_log import MessageLog
 from holdfast.sim.shop.metrics import ShopMetrics
 from holdfast.sim.shop.workload import Workload
 
@@ -23,7 +24,12 @@ _logger = logging.getLogger(__name__)
 
 
 def build(
-    crm_url: str, configuration: Configuration, *, workload: Workload | None = None, seed: int = 1
+    crm_url: str,
+    configuration: Configuration,
+    *,
+    workload: Workload | None = None,
+    seed: int = 1,
+    messages: MessageLog | None = None,
 ) -> web.Application:
     """Make the application of one shop; serve it with `notice_disconnects`, for customers who leave.
 
@@ -32,11 +38,13 @@ def build(
         configuration: what `/config` shows and changes.
         workload: how the work inside goes; the usual if None.
         seed: of the shop's chances.
+        messages: gets a line for each message; closed with the application.
     """
-    workload = workload or Workload()
+    workload, messages = workload or Workload(), messages or MessageLog()
     registry = CollectorRegistry()
     crm_url, metrics = crm_url.rstrip("/"), ShopMetrics(registry)
-    fleet, leads = Fleet(crm_url, metrics, workload, seed=seed), LeadLedger(crm_url, metrics, workload)
+    fleet = Fleet(crm_url, metrics, workload, seed=seed, messages=messages)
+    leads = LeadLedger(crm_url, metrics, workload)
     configuration.listen(fleet.configure)
 
     async def fleet_at_work(_: web.Application) -> AsyncGenerator[None]:
@@ -46,10 +54,11 @@ def build(
         work.cancel()
         with contextlib.suppress(asyncio.CancelledError):
             await work
+        messages.close()
 
     app = web.Application()
     app.cleanup_ctx.append(fleet_at_work)
-    CustomerApi(fleet, Contexts(workload, leads, random.Random(seed))).add_routes(app)
+    CustomerApi(fleet, Contexts(workload, leads, random.Random(seed)), messages).add_routes(app)
     ConfigApi(configuration).add_routes(app)
     add_monitoring(app, registry)
     return app

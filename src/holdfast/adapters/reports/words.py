@@ -1,0 +1,258 @@
+"""The figures of an analysis as people read them, in the language that is spoken."""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta, tzinfo
+from typing import Final
+
+from holdfast.adapters.reports.figures import Analysis, Event, Proposal
+from holdfast.domain.campaign import Go, TestVerdict
+from holdfast.i18n import times as spoken
+from holdfast.i18n import translate, understood
+from holdfast.verdict.words import measured_or_dash
+
+DASH: Final = "–"
+
+
+@dataclass(frozen=True)
+class Clock:
+    """Tells moments on the client's clock."""
+
+    zone: tzinfo
+
+    def at(self, moment: datetime | None) -> str:
+        """Return `2026-12-11 10:05`, or a dash."""
+        return DASH if moment is None else f"{moment.astimezone(self.zone):%Y-%m-%d %H:%M}"
+
+    def long(self, moment: datetime) -> str:
+        """Return a moment with its weekday and zone."""
+        return spoken.moment(moment, self.zone)
+
+
+def not_measured() -> str:
+    """Return the words for what nobody knows."""
+    return translate("not measured")
+
+
+def lasted(minutes: float | None) -> str:
+    """Return a span in its largest sensible unit; what is not known is said to be so."""
+    if minutes is None:
+        return not_measured()
+    return translate("none") if minutes <= 0 else spoken.span(timedelta(minutes=minutes))
+
+
+def figure(value: float | None, unit: str = "") -> str:
+    """Return a number with its unit, or that it was not measured."""
+    return not_measured() if value is None else measured_or_dash(value, unit)
+
+
+def percent(value: float | None, decimals: int = 1) -> str:
+    """Return percent with so many decimals."""
+    return not_measured() if value is None else f"{value:.{decimals}f} %"
+
+
+def sli(value: float | None) -> str:
+    """Return a share of good events; never 100 where something failed."""
+    if value is None:
+        return not_measured()
+    text = f"{value:.3f}"
+    return f"{'99.999' if text == '100.000' and value < 100 else text} %"  # noqa: PLR2004  all of them
+
+
+def verdict_of(verdict: str) -> str:
+    """Return what a load test came to."""
+    said = {
+        TestVerdict.PASSED: translate("passed"),
+        TestVerdict.FAILED: translate("not passed"),
+        TestVerdict.VOID: translate("does not count"),
+        TestVerdict.STOPPED: translate("stopped"),
+        TestVerdict.SKIPPED: translate("skipped"),
+    }
+    return said.get(TestVerdict(verdict), verdict) if verdict in set(TestVerdict) else verdict
+
+
+def go_of(go: Go | None) -> str:
+    """Return what was decided after a failed test."""
+    said = {Go.GO: translate("go"), Go.NO_GO: translate("no-go"), Go.LIMITS: translate("go with limits")}
+    return said[go] if go else DASH
+
+
+def state_of(state: str) -> str:
+    """Return how a gate ended."""
+    said = {
+        "open": translate("open"),
+        "approved": translate("approved"),
+        "rejected": translate("rejected"),
+        "expired": translate("expired"),
+        "voided": translate("asked again"),
+        "superseded": translate("no longer needed"),
+    }
+    return said.get(state, state)
+
+
+def outcome_of(outcome: str) -> str:
+    """Return what became of a task."""
+    said = {
+        "in time": translate("in time"),
+        "late": translate("late"),
+        "never": translate("never done"),
+        "ahead": translate("not due yet"),
+    }
+    return said.get(outcome, outcome)
+
+
+def source_of(source: str) -> str:
+    """Return where a number of the inventory comes from."""
+    said = {"metrics": translate("metrics"), "logs": translate("logs")}
+    return said.get(source, "")
+
+
+def event_words(event: Event) -> str:  # noqa: PLR0911  a table of sentences
+    """Return one line of the timeline."""
+    about = {name: understood(value) for name, value in event.about.items()}
+    match event.kind:
+        case "test":
+            verdict = verdict_of(event.about["verdict"])
+            return _ended(translate("Load test {verdict}").format(verdict=verdict), about["said"])
+        case "asked":
+            return translate("Asked: {gate}").format(**about)
+        case "decided":
+            said = translate("Decided: {gate}: {state}").format(
+                gate=about["gate"], state=state_of(event.about["state"])
+            )
+            return f"{said} ({about['by']})" if about["by"] else said
+        case "freeze":
+            return translate("Rollouts that are not fixes are refused from here on")
+        case "opens":
+            return _ended(translate("The window opens"), about.get("limits", ""))
+        case "closes":
+            return translate("The window closes")
+        case "breach":
+            return _ended(translate("Breach: {context}").format(context=about["context"]), about["said"])
+        case "recovery":
+            return translate("Well again: {context}").format(**about)
+        case "overdue":
+            return translate("Task not done by its deadline: {task} ({owner})").format(**about)
+        case _:
+            return translate("{person} takes the role {role}").format(
+                **(dict.fromkeys(("person", "role"), "") | about)
+            )
+
+
+def _ended(said: str, more: str) -> str:
+    return f"{said}: {more}" if more else said
+
+
+def proposal_words(proposal: Proposal) -> str:
+    """Return a proposal as one or two sentences, with the numbers that led to it."""
+    n, w = proposal.numbers, proposal.words
+    said = {name: f"{value:.3g}" if abs(value) < 1000 else f"{value:.0f}" for name, value in n.items()}  # noqa: PLR2004
+    if "minutes" in n:
+        said["span"] = lasted(n["minutes"])
+    if "sli" in n:
+        said["sli"], said["objective"] = sli(n["sli"]), f"{n.get('objective', 0):g} %"
+    if "value" in n:
+        said["value"] = figure(n["value"], w.get("unit", ""))
+    names = {"context": proposal.context, "subject": proposal.subject, **w, **said}
+    return _template(proposal.rule).format(**names)
+
+
+def _template(rule: str) -> str:
+    said = {
+        "full_while_slow": translate(
+            "{context}: {resource} was {used} % used while {kpi} was {value}. Raise it before the next "
+            "campaign."
+        ),
+        "full": translate("{context}: {resource} was {used} % used while promises were in danger. Raise it."),
+        "nearly_full": translate(
+            "{context}: {resource} was up to {used} % used. Raise it before a larger campaign."
+        ),
+        "test_too_kind": translate(
+            "{context} broke at {broke} sessions/s, though the load test carried {capacity}. Make its mix of "
+            "requests more like the real one."
+        ),
+        "peak_higher": translate(
+            "The peak was {peak} sessions/s, {expected} were expected. Set expected_peak higher, and "
+            "test with it."
+        ),
+        "peak_lower": translate(
+            "The peak was {peak} sessions/s, {expected} were expected. Expect less, or find out who did "
+            "not come."
+        ),
+        "promise_broken": translate(
+            "{context}, {subject}: {sli} instead of {objective}, in breach for {span}. Mend this first, "
+            "or promise less."
+        ),
+        "tighten": translate(
+            "{context}, {subject}: {sli} were good, {used} % of the budget was used. The objective of "
+            "{objective} "
+            "could be tighter."
+        ),
+        "burned_quietly": translate(
+            "{context}, {subject}: the budget burned for {span} without a breach. Look at the thresholds "
+            "of its alerts."
+        ),
+        "slow_gates": translate(
+            "Half of the {gates} gates waited {span} or longer for an answer. Name deputies, or ask earlier."
+        ),
+        "late_answer": translate(
+            "{context}: {person} took over after {span} (breach {number}). Shorten the steps of the "
+            "escalation policy."
+        ),
+        "tasks_missed": translate(
+            "{missed} of {all} tasks were late or never done, the first of them: {task}. Give them "
+            "earlier deadlines "
+            "or other owners."
+        ),
+        "role_empty": translate(
+            "Nobody took the role {subject}; people asked: {asked}. Name candidates who can be reached."
+        ),
+        "silent_metrics": translate(
+            "{silent} of {looks} looks at the metrics got no answer. Mend the monitoring before the next "
+            "campaign."
+        ),
+        "not_measured": translate(
+            "{context}, {subject}: {unknown} % of the looks had no data. Check its queries."
+        ),
+        "spare": translate(
+            "{context}: {resource} was never more than {used} % used. There is room to make it smaller."
+        ),
+    }
+    return said[rule]
+
+
+def lead(analysis: Analysis) -> list[str]:
+    """Return the whole campaign in a few plain sentences, for somebody who reads nothing else."""
+    return [sentence for sentence in (_promises(analysis), _breaches(analysis), _load(analysis)) if sentence]
+
+
+def _promises(analysis: Analysis) -> str:
+    judged = [slo for slo in analysis.slos if slo.kept is not None]
+    if not judged:
+        return translate("Whether the promises were kept was not measured.")
+    kept = sum(1 for slo in judged if slo.kept)
+    text = translate("{kept} of {all} promises were kept.").format(kept=kept, all=len(judged))
+    unknown = len(analysis.slos) - len(judged)
+    return f"{text} {translate('Not measured: {n}.').format(n=unknown)}" if unknown else text
+
+
+def _breaches(analysis: Analysis) -> str:
+    if not analysis.incidents:
+        return translate("There was no breach.") if analysis.looked else ""
+    longest = max(analysis.incidents, key=lambda incident: incident.minutes)
+    return translate("Breaches: {n}, {span} in all; the longest was {context}, {longest}.").format(
+        n=len(analysis.incidents),
+        span=lasted(analysis.breach_minutes),
+        context=longest.title,
+        longest=lasted(longest.minutes),
+    )
+
+
+def _load(analysis: Analysis) -> str:
+    load = analysis.load
+    if load.peak is None:
+        return translate("The load was not measured.")
+    if load.peak_percent is None or load.peak_sessions is None:
+        return translate("The load reached {peak} requests a second.").format(peak=f"{load.peak:.3g}")
+    return translate("The load reached {percent} % of the expected peak ({peak} sessions a second).").format(
+        percent=f"{load.peak_percent:.0f}", peak=f"{load.peak_sessions:.3g}"
+    )

@@ -376,6 +376,10 @@ def _short(person: Person) -> str:
 def _what(delivery: CodeDelivery) -> str:
     """Name what the code is good for: nobody may paste one thing and mean another."""
     if delivery.act is not None:
+        if delivery.act is Act.ACCEPT:
+            return f"accept the role '{delivery.to}' of {delivery.run_id}"
+        if delivery.act is Act.DONE:
+            return f"tick off '{delivery.to}' of {delivery.run_id}"
         whom = f" to {delivery.to}" if delivery.to else ""
         return f"say '{delivery.act}'{whom} to {delivery.run_id}"
     if delivery.gate is None:
@@ -383,6 +387,8 @@ def _what(delivery: CodeDelivery) -> str:
         return f"roll back {stays if delivery.to else f'everything that {delivery.run_id} did'}"
     verbs = {"delegate": f"hand over to {delivery.to}", "extend": "move the deadline of"}
     verb = verbs.get(delivery.update, str(delivery.decision))
+    if verb == Choice.LIMIT:
+        return f"{Choice.LIMIT.said} at gate '{delivery.about}' of {delivery.run_id}"
     return f"{verb} gate '{delivery.about}' of {delivery.run_id}"
 
 

@@ -244,6 +244,7 @@ class Hearing:
                 Answer.NOT_AN_APPROVER,
                 f"'{wanted.by}' is not asked. Approvers: {', '.join(gate.approvers)}.",
             )
+        standing.check_choice(wanted.decision, gate)
         info = workflow.info()
         return CodeDelivery(
             run_id=info.workflow_id,

@@ -12,7 +12,7 @@ from holdfast.domain.people import Person
 from holdfast.domain.view import MessageRef
 from holdfast.ports.audit import AuditEntry, ChainedEntry, ChainReport
 from holdfast.ports.duty import Cover
-from holdfast.ports.notices import Notice, NoticeKind, Page, SentNotice
+from holdfast.ports.notices import Errand, Notice, NoticeKind, Page, SentNotice
 
 
 @dataclass(frozen=True)
@@ -32,6 +32,7 @@ class RecordingChannel:
         name: `telegram` or `email`.
         notices: what was sent, as (short name, notice), oldest first; an uncertain one is there if it arrived.
         pages: calls to incidents, likewise; each key of a person once.
+        errands: roles and tasks that people were asked for, likewise.
         said: plain texts, oldest first.
         retired: what the messages that were retired say now, by message id.
         gone: ids of messages that cannot be edited any more.
@@ -42,6 +43,7 @@ class RecordingChannel:
     name: str = "telegram"
     notices: list[tuple[str, Notice]] = field(default_factory=list)
     pages: list[tuple[str, Page]] = field(default_factory=list)
+    errands: list[tuple[str, Errand]] = field(default_factory=list)
     said: list[Said] = field(default_factory=list)
     retired: dict[str, str] = field(default_factory=dict)
     gone: set[str] = field(default_factory=set)
@@ -67,6 +69,15 @@ class RecordingChannel:
             self.pages.append((person.name, page))
             known = MessageRef(chat=person.name, message_id=str(next(self._ids)))
             self.sent[(person.name, page.key)] = known
+        return known
+
+    async def errand(self, person: Person, errand: Errand) -> MessageRef:
+        self._stumble(person)
+        known = self.sent.get((person.name, errand.key))
+        if known is None:
+            self.errands.append((person.name, errand))
+            known = MessageRef(chat=person.name, message_id=str(next(self._ids)))
+            self.sent[(person.name, errand.key)] = known
         return known
 
     async def say(self, person: Person, text: str, *, paste: str = "") -> None:

@@ -23,11 +23,19 @@ from holdfast.domain.people import People, Person
 from holdfast.domain.proofs import Keyring
 from holdfast.domain.signoff import Slot
 from holdfast.domain.view import IncidentView, RunState, RunView
-from holdfast.domain.words import Act, Word
+from holdfast.domain.words import Act, Word, check_word
 from holdfast.ports.audit import AuditEntry, ChainedEntry, ChainReport
 from holdfast.ports.duty import Cover
 from holdfast.ports.identity import CodeRefused, Enrolment, Intent
-from holdfast.ports.runs import IncidentRequest, RolloutRequest, RunLine, UndoRequest, WaitingGate
+from holdfast.ports.runs import (
+    CampaignRequest,
+    IncidentRequest,
+    LoadRequest,
+    RolloutRequest,
+    RunLine,
+    UndoRequest,
+    WaitingGate,
+)
 from tests.telegram import views
 from tests.telegram.standin import LENA, OLGA, PAVEL
 
@@ -87,6 +95,7 @@ class MemoryRuns:
         broken: how many calls fail in a way that nobody foresaw.
         starts, decisions, extensions, handovers, rollbacks: every effect, in order.
         incidents, undos, words: the same for incidents, undoing runs, and what was said to runs.
+        campaigns, loads: the same for campaigns and load tests.
         codes: every code that was asked for.
         stored: decisions that nobody has checked yet.
         asked: how many calls came.
@@ -101,6 +110,8 @@ class MemoryRuns:
         self.handovers: list[Handover] = []
         self.rollbacks: list[RollBack] = []
         self.incidents: list[tuple[str, IncidentRequest]] = []
+        self.campaigns: list[tuple[str, CampaignRequest]] = []
+        self.loads: list[tuple[str, LoadRequest]] = []
         self.undos: list[tuple[str, UndoRequest]] = []
         self.words: list[tuple[str, Word]] = []
         self.codes: list[CodeRequest] = []
@@ -182,6 +193,20 @@ class MemoryRuns:
         view.state, view.headline = RunState.ROLLING_BACK, f"{request.by} asked for it."
         return DecisionReply(answer=Answer.ACCEPTED, text="Rolling back.", gate=ROLLBACK)
 
+    async def start_campaign(self, request: CampaignRequest, *, run_id: str) -> bool:
+        await self._answer()
+        known = any(there == run_id for there, _ in self.campaigns)
+        if not known:
+            self.campaigns.append((run_id, request))
+        return not known
+
+    async def start_load(self, request: LoadRequest, *, run_id: str) -> bool:
+        await self._answer()
+        known = any(there == run_id for there, _ in self.loads)
+        if not known:
+            self.loads.append((run_id, request))
+        return not known
+
     async def open_incident(self, request: IncidentRequest, *, run_id: str) -> bool:
         await self._answer()
         if run_id in self.views:
@@ -208,6 +233,9 @@ class MemoryRuns:
 
     def _say(self, view: RunView, word: Word) -> DecisionReply:
         KEYRING.check(word, run=view.run_id, execution="", now=self.now())
+        if view.campaign or view.load:
+            check_word(word, view)
+            return self._say_to_campaign(view, word)
         incident = view.incident
         may = view.may_pause if word.act in {Act.PAUSE, Act.RESUME} else incident.may_answer if incident else []
         if word.by not in may:
@@ -226,6 +254,16 @@ class MemoryRuns:
                 view.state, incident.owner = RunState.ACKNOWLEDGED, word.to or word.by
             case _:
                 pass
+        return DecisionReply(answer=Answer.ACCEPTED, text="Recorded.", gate=word.gate)
+
+    def _say_to_campaign(self, view: RunView, word: Word) -> DecisionReply:
+        self.words.append((view.run_id, word))
+        role = view.campaign.role(word.to) if view.campaign and word.act is Act.ACCEPT else None
+        task = view.campaign.task(word.to) if view.campaign and word.act is Act.DONE else None
+        if role:
+            role.person = word.by
+        if task:
+            task.done_by, task.done_at = word.by, self.now()
         return DecisionReply(answer=Answer.ACCEPTED, text="Recorded.", gate=word.gate)
 
     async def send_code(self, run_id: str, request: CodeRequest) -> DecisionReply:

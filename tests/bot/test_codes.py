@@ -68,9 +68,9 @@ async def test_code_in_a_group_and_wrong_arguments_are_told(world: World) -> Non
     async with world.bot():
         await world.say(PAVEL, "/code")
         [text] = await world.said(1)
-        wrong = await world.ask(PAVEL, f"/code {GATE} maybe", "choice: write approve, reject or rollback")
+        wrong = await world.ask(PAVEL, f"/code {GATE} maybe", "choice: write approve, limit, reject or")
         guest = await world.ask(LENA, f"/code {GATE}", "'lena' is not an approver")
     assert text.startswith("That is secret")
-    assert wrong["text"] == "⛔ choice: write approve, reject or rollback, not 'maybe'"
+    assert wrong["text"] == "⛔ choice: write approve, limit, reject or rollback, not 'maybe'"
     assert guest["text"].startswith("⛔")
     assert world.audit.entries == {}

@@ -17,9 +17,14 @@ from cyclopts import App
 
 from holdfast.apps.cli import CliDeps, main
 from holdfast.apps.cli.exits import sentences
+from holdfast.apps.cli.inventory import InventoryDeps
+from holdfast.apps.cli.load import LoadDeps
 from holdfast.apps.cli.outbox import OutboxDeps
 from holdfast.apps.cli.plan import PlanDeps
 from holdfast.apps.cli.records import RecordDeps
+from holdfast.apps.cli.report import ReportDeps
+from holdfast.apps.cli.schedule import ScheduleDeps
+from holdfast.apps.cli.slo import SloDeps
 from holdfast.apps.cli.verdict_backtest import BacktestDeps
 from holdfast.apps.cli.verdict_compare import CompareDeps
 from holdfast.apps.cli.verdict_correlate import CorrelateDeps
@@ -45,9 +50,17 @@ from holdfast.domain.people import People, Person
 from holdfast.domain.proofs import CODE_GOOD_FOR, Keyring
 from holdfast.domain.signoff import SignOff
 from holdfast.domain.view import LogLine, RunState, RunView, StageView
-from holdfast.domain.words import Word, check_word
+from holdfast.domain.words import Act, Word, check_word
 from holdfast.ports.duty import Cover
-from holdfast.ports.runs import IncidentRequest, RolloutRequest, RunLine, UndoRequest, WaitingGate
+from holdfast.ports.runs import (
+    CampaignRequest,
+    IncidentRequest,
+    LoadRequest,
+    RolloutRequest,
+    RunLine,
+    UndoRequest,
+    WaitingGate,
+)
 from holdfast.runbook.library import RunbookLibrary
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -94,6 +107,15 @@ NO_OUTBOX = OutboxDeps(
     rules=not_asked_for,
     audit=not_asked_for,
 )
+# What only campaigns and load tests need of `CliDeps`.
+NO_CAMPAIGNS: dict[str, Any] = {
+    "load": LoadDeps(library=not_asked_for, limits=not_asked_for, secrets=not_asked_for, draw=not_asked_for),
+    "slo": SloDeps(library=not_asked_for, metrics=not_asked_for),
+    "schedule": ScheduleDeps(library=not_asked_for, schedules=not_asked_for),
+    "report": ReportDeps(campaigns=not_asked_for, reports=not_asked_for),
+    "inventory": InventoryDeps(library=not_asked_for, taking=not_asked_for),
+    "start_load": not_asked_for,
+}
 
 
 def open_gate(*, since: datetime = NOW, people: People = PEOPLE, **policy: Any) -> Gate:
@@ -160,6 +182,7 @@ class MemoryRuns:
         rolled_back: every rollback that was asked for and counted.
         undone: every run that was started to undo an ended one, with its id.
         opened: every incident, by its id.
+        campaigns, loads: every campaign and every load test that was started, by its id.
         said: every word that counted, with its run.
     """
 
@@ -173,6 +196,8 @@ class MemoryRuns:
     rolled_back: list[RollBack] = field(default_factory=list)
     undone: list[tuple[UndoRequest, str]] = field(default_factory=list)
     opened: dict[str, IncidentRequest] = field(default_factory=dict)
+    campaigns: dict[str, CampaignRequest] = field(default_factory=dict)
+    loads: dict[str, LoadRequest] = field(default_factory=dict)
     said: list[tuple[str, Word]] = field(default_factory=list)
     ended: asyncio.Event = field(default_factory=asyncio.Event)
     keyring: Keyring = field(default_factory=lambda: Keyring([secrets.token_hex(16)]))
@@ -186,6 +211,17 @@ class MemoryRuns:
     async def open_incident(self, request: IncidentRequest, *, run_id: str) -> bool:
         self._answer()
         self.opened[run_id] = request
+        return True
+
+    async def start_campaign(self, request: CampaignRequest, *, run_id: str) -> bool:
+        self._answer()
+        self.campaigns[run_id] = request
+        return True
+
+    async def start_load(self, request: LoadRequest, *, run_id: str) -> bool:
+        self._answer()
+        self.loads[run_id] = request
+        self.views[run_id] = waiting_run().model_copy(update={"run_id": run_id, "kind": "load", "gate": None})
         return True
 
     async def say(self, run_id: str, word: Word) -> DecisionReply:
@@ -232,6 +268,8 @@ class MemoryRuns:
         view = self._view(run_id)
         if request.gate == ROLLBACK:
             return self._send_code_for_rollback(view, request)
+        if request.gate in set(Act):
+            return self._send_code_for_word(view, request)
         if view.gate is None or not standing.may_say(request, view.gate, view.people, datetime.now(UTC)):
             raise DecisionRefused(Answer.NOT_AN_APPROVER, f"'{request.by}' is not asked.")
         text = self.paste(request, run_id)
@@ -249,6 +287,21 @@ class MemoryRuns:
         self.on_code(text)
         told = f"A code was sent to {request.by}'s private chat."
         return DecisionReply(answer=Answer.ACCEPTED, gate=ROLLBACK, text=told)
+
+    def _send_code_for_word(self, view: RunView, request: CodeRequest) -> DecisionReply:
+        text = self.paste_for_word(request, view)
+        self.chats.setdefault(request.by, []).append(text)
+        self.on_code(text)
+        told = f"A code was sent to {request.by}'s private chat."
+        return DecisionReply(answer=Answer.ACCEPTED, gate=request.gate, text=told)
+
+    def paste_for_word(self, request: CodeRequest, view: RunView) -> str:
+        """What the bot sends for a word."""
+        word = Word(
+            act=Act(request.gate), by=request.by, to=request.to, reason=request.reason, proofs=("code",)
+        )
+        check_word(word, view)
+        return sealed(self.keyring, view.run_id, EXECUTION, word, now=datetime.now(UTC))
 
     def paste_for_rollback(self, request: CodeRequest, run_id: str = RUN) -> str:
         """What the bot sends for a rollback."""
@@ -307,7 +360,7 @@ class MemoryRuns:
     async def recent(self, *, limit: int = 20) -> list[RunLine]:
         self._answer()
         lines = [
-            RunLine(run_id=i, runbook=v.runbook, status=v.state, started_at="now")
+            RunLine(run_id=i, runbook=v.runbook, status=v.state, started_at="now", kind=v.kind)
             for i, v in self.views.items()
         ]
         return lines[:limit]
@@ -408,6 +461,7 @@ def holdfast(library, lent, served, capsys, monkeypatch) -> Callable[..., Told]:
             verdicts=NO_VERDICTS,
             plan=NO_PLAN,
             outbox=NO_OUTBOX,
+            **NO_CAMPAIGNS | {"start_load": lambda: served.append("load")},
         )
         with pytest.raises(SystemExit) as ended:
             main(deps, tokens)

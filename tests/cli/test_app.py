@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 
 from holdfast.apps.cli import CliDeps, build_app, main
-from tests.cli.conftest import NO_DUTY, NO_OUTBOX, NO_PLAN, NO_RECORDS, NO_VERDICTS
+from tests.cli.conftest import NO_CAMPAIGNS, NO_DUTY, NO_OUTBOX, NO_PLAN, NO_RECORDS, NO_VERDICTS
 
 ROOT = Path(__file__).resolve().parents[2]
 COMMANDS = [
@@ -14,6 +14,10 @@ COMMANDS = [
     *("oncall", "oncall cover"),
     *("outbox", "outbox list", "outbox explain", "outbox retry", "outbox drop", "outbox put"),
     *("gate-check", "plan"),
+    *("run campaign", "run load", "load", "load run", "load check", "load compare", "stop"),
+    *("schedule", "schedule preview", "schedule apply", "schedule list", "schedule pause", "schedule resume"),
+    *("schedule trigger", "schedule remove", "slo", "slo rules", "slo status", "slo explain"),
+    *("task", "task list", "task accept", "task done", "limit", "gate limit", "inventory", "report"),
     *("validate", "runbooks", "people", "schema", "worker", "bot", "web"),
 ]
 
@@ -29,7 +33,10 @@ def test_every_command_explains_itself_and_is_documented(holdfast, command):
 
 @pytest.mark.parametrize(
     "command",
-    ["", "run", "run rollout", "approve", "reject", "rollback", "gate", "validate", "oncall", "outbox"],
+    [
+        *("", "run", "run rollout", "approve", "reject", "rollback", "gate", "validate", "oncall", "outbox"),
+        *("load", "schedule", "slo", "task list", "inventory", "report", "stop", "run campaign", "run load"),
+    ],
 )
 def test_help_teaches_by_examples(holdfast, command):
     told = holdfast(*command.split(), "--help")
@@ -58,6 +65,12 @@ def test_processes_are_started_by_their_name(holdfast, served, role):
     assert (told.code, served) == (0, [role])
 
 
+def test_a_worker_for_load_alone_is_a_process_of_its_own(holdfast, served):
+    told = holdfast("worker", "--load-only")
+
+    assert (told.code, served) == (0, ["load"])
+
+
 def broken_deps() -> CliDeps:
     def no_library():
         raise RuntimeError("the disk is on fire")
@@ -74,6 +87,7 @@ def broken_deps() -> CliDeps:
         plan=NO_PLAN,
         duty=NO_DUTY,
         outbox=NO_OUTBOX,
+        **NO_CAMPAIGNS,
     )
 
 

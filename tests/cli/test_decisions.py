@@ -327,13 +327,14 @@ AT_A_TERMINAL = """
 import sys
 from contextlib import asynccontextmanager
 from holdfast.apps.cli import CliDeps, main
-from tests.cli.conftest import NO_DUTY, NO_OUTBOX, NO_PLAN, NO_VERDICTS, MemoryRuns, waiting_run
+from tests.cli.conftest import NO_CAMPAIGNS, NO_DUTY, NO_OUTBOX, NO_PLAN, NO_VERDICTS, MemoryRuns, waiting_run
 
 @asynccontextmanager
 async def run_control():
     yield MemoryRuns({"rollout-aaaaaaaa": waiting_run()})
 
-deps = CliDeps(None, run_control, str, None, None, None, None, NO_VERDICTS, NO_PLAN, NO_DUTY, NO_OUTBOX)
+nothing = (None, None, None, None, NO_VERDICTS, NO_PLAN, NO_DUTY, NO_OUTBOX)
+deps = CliDeps(None, run_control, str, *nothing, **NO_CAMPAIGNS)
 main(deps, ["approve", "rollout-aaaaaaaa", "--as", "boris"])
 """
 

@@ -1,5 +1,6 @@
 import json
 import re
+from pathlib import Path
 
 import pytest
 
@@ -17,6 +18,8 @@ def test_valid_files_are_told_with_their_digests(holdfast, library):
     assert re.search(r"commands\.yaml: ok, rules for 5 commands\n", told.out)
     assert f"customer-impact.yaml: ok, digest {library.incident('customer-impact').digest}\n" in told.out
     assert f"support-surge.yaml: ok, digest {library.rollout('support-surge').digest}\n" in told.out
+    assert f"autumn-sale.yaml: ok, digest {library.campaign('autumn-sale').digest}\n" in told.out
+    assert f"customer-journeys.yaml: ok, digest {library.load_test('customer-journeys').digest}\n" in told.out
 
 
 @pytest.fixture
@@ -122,6 +125,83 @@ def test_the_files_of_on_call_are_checked_against_each_other(holdfast, broken, l
     assert len(lines) == 5
 
 
+@pytest.fixture
+def campaign(library, tmp_path):
+    """Write the shipped campaign and its load test with other words in them, beside the shipped files."""
+
+    def write(*changes: tuple[str, str]) -> list[Path]:
+        for kind, name in (("campaign", "autumn-sale"), ("load", "customer-journeys")):
+            text = library.path(name).read_text()
+            for old, new in changes:
+                text = text.replace(old, new)
+            (tmp_path / kind).mkdir()
+            (tmp_path / kind / f"{name}.yaml").write_text(text)
+        return [tmp_path, *library.directories]
+
+    return write
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "problem"),
+    [
+        (
+            "owner: sre-lead",
+            "owner: sre-laed",
+            "owner: nobody in people.yaml has the role, group or name 'sre-laed'",
+        ),
+        (
+            "runbook: customer-journeys",
+            "runbook: journeys",
+            "load_test.runbook: there is no runbook 'journeys' of kind load; known: customer-journeys",
+        ),
+        (
+            "incident: customer-impact",
+            "incident: outage",
+            "response.incident: there is no runbook 'outage' of kind incident; known: customer-impact",
+        ),
+        (
+            '"rota:crm"',
+            '"rota:cmr"',
+            "response.roles.operations.candidates.1: there is no rota 'cmr' in duty.yaml; known: crm, oncall",
+        ),
+        (
+            'cron: "30 2 * * *"',
+            'cron: "30 25 * * *"',
+            "load_test.schedule.cron: '25' is no hour",
+        ),
+        (
+            "expected_peak: 40",
+            "expected_peak: 400",
+            "load_test.peak: reaches 600 sessions a second, and 'customer-journeys' allows 200 (ceilings.rate)",
+        ),
+        (
+            "each: 3m",
+            "each: 30m",
+            "load_test.peak: lasts 2:00:00, and 'customer-journeys' allows 1:00:00 (ceilings.for)",
+        ),
+    ],
+)
+def test_a_campaign_is_checked_against_the_files_that_it_names(holdfast, campaign, old, new, problem):
+    directories = campaign((old, new))
+    path = directories[0] / "campaign/autumn-sale.yaml"
+
+    told = holdfast("validate", str(path), directories=directories)
+
+    assert (told.code, told.out) == (2, "")
+    assert re.match(rf"{path}:\d+: ", told.err)
+    assert problem in told.err
+
+
+def test_a_load_test_is_checked_against_the_people(holdfast, campaign):
+    directories = campaign(("starters: [oncall, sre-lead]\n", "starters: [oncal]\n"))
+    path = directories[0] / "load/customer-journeys.yaml"
+
+    told = holdfast("validate", str(path), directories=directories)
+
+    assert (told.code, told.out) == (2, "")
+    assert "starters.0: nobody in people.yaml has the role, group or name 'oncal'" in told.err
+
+
 def test_nothing_to_validate_is_bad_input(holdfast):
     told = holdfast("validate")
 
@@ -131,7 +211,7 @@ def test_nothing_to_validate_is_bad_input(holdfast):
 def test_runbooks_are_listed_with_who_may_start_them(holdfast):
     told = holdfast("runbooks", "--json")
 
-    line, second, incident = told.document
+    line, second, incident, campaign, load = told.document
     assert (line["name"], second["name"], line["kind"]) == ("support-surge", "ticket-tiers", "rollout")
     assert (incident["name"], incident["kind"], incident["escalation"]) == (
         "customer-impact",
@@ -141,7 +221,16 @@ def test_runbooks_are_listed_with_who_may_start_them(holdfast):
     assert incident["starters"] == ["anna", "boris", "vera", "gleb"]
     assert line["stages"] == ["bot-rate-limit", "crm-pool", "escalation-order"]
     assert line["starters"] == ["anna", "boris"]
-    assert "Relieve a support surge" in holdfast("runbooks").out
+    assert (campaign["name"], campaign["kind"], campaign["load_test"]) == (
+        *("autumn-sale", "campaign"),
+        load["name"],
+    )
+    assert (campaign["opens"], campaign["starters"]) == ("2026-12-11T10:00:00+03:00", ["anna", "boris", "gleb"])
+    assert campaign["contexts"] == ["support", "account", "notification", "checkout"]
+    assert (load["kind"], load["highest_rate"], load["seconds"]) == ("load", 20, 270)
+    assert load["starters"] == ["anna", "boris"]
+    shown = holdfast("runbooks").out
+    assert all(line["title"] in shown for line in told.document)
 
 
 def test_a_broken_runbook_is_listed_as_such(holdfast, broken):
@@ -168,6 +257,6 @@ def test_the_schema_is_printed_or_written_beside_the_runbooks(holdfast, tmp_path
     assert (tmp_path / "schemas/rollout.json").read_text() == printed.out
     assert f"wrote {tmp_path}/schemas/people.json" in written.out
     assert (
-        holdfast("schema", "campaign").err == "unknown kind of file 'campaign'; "
-        "known: commands, duty, incident, people, policies, priorities, rollout, systems\n"
+        holdfast("schema", "campain").err == "unknown kind of file 'campain'; "
+        "known: campaign, commands, duty, incident, load, people, policies, priorities, rollout, systems\n"
     )

@@ -23,6 +23,7 @@ from holdfast.domain.ids import run_id
 from holdfast.domain.view import RunState, RunView, StageState
 from holdfast.ports.runs import RolloutRequest
 from tests.cli.conftest import (
+    NO_CAMPAIGNS,
     NO_DUTY,
     NO_OUTBOX,
     NO_PLAN,
@@ -114,6 +115,7 @@ def gate_check(library, pipeline_runs, capsys) -> Callable[..., Told]:
         plan=NO_PLAN,
         duty=NO_DUTY,
         outbox=NO_OUTBOX,
+        **NO_CAMPAIGNS,
     )
 
     def command(*tokens: str) -> Told:
@@ -527,6 +529,7 @@ def test_json_is_one_line_on_stdout_and_the_log_is_on_stderr(gate_check, pipelin
         "risk": 1.6,
         "verdict": "rollback",
         "waits_for": [],
+        "limited": False,
         "exit": 1,
     }
     assert lines_with(told.err, f"started {KEYED}")

@@ -17,7 +17,7 @@ from holdfast.apps.cli import CliDeps
 from holdfast.apps.cli.gate_check import GateExit, add_gate_check
 from holdfast.domain.ids import run_id
 from holdfast.runbook.library import RunbookLibrary
-from tests.cli.conftest import NO_DUTY, NO_OUTBOX, NO_PLAN, NO_RECORDS, NO_VERDICTS
+from tests.cli.conftest import NO_CAMPAIGNS, NO_DUTY, NO_OUTBOX, NO_PLAN, NO_RECORDS, NO_VERDICTS
 from tests.fakes import eventually
 from tests.server import start_server
 from tests.workflows.conftest import PEOPLE, House, Run, open_house, runbook
@@ -59,6 +59,7 @@ def check(house: House) -> Check:
         plan=NO_PLAN,
         duty=NO_DUTY,
         outbox=NO_OUTBOX,
+        **NO_CAMPAIGNS,
     )
     app = App(name="holdfast", result_action="return_value")
     add_gate_check(app, deps, poll=timedelta(milliseconds=100))

@@ -96,7 +96,7 @@ class House:
 
     def plan(self, *tokens: str | Path, deps: PlanDeps | None = None) -> Told:
         app = App(name="holdfast", help_format="plaintext", default_parameter=Parameter(negative=()))
-        add_plan(app, deps or self._deps())
+        add_plan(app, deps or self.deps())
         return told_by(app, ["plan", *tokens], self._capsys)
 
     def writes(self) -> int:
@@ -104,7 +104,7 @@ class House:
         audits = sum(len(target.audit) for target in self.targets.targets.values())
         return audits + sum(len(keys) for keys in self.systems.begun.values())
 
-    def _deps(self) -> PlanDeps:
+    def deps(self) -> PlanDeps:
         @asynccontextmanager
         async def metrics() -> AsyncGenerator[Metrics]:
             yield self.metrics
@@ -492,6 +492,7 @@ def test_the_document_is_the_same_at_each_call_and_has_everything_for_a_pipeline
     document = first.document
     assert set(document) == {
         *("runbook", "title", "digest", "pace", "target", "environment", "starters"),
+        *("fix", "team", "unblocks", "frozen"),
         *("stages", "exposure", "problems", "exit"),
     }
     assert (document["problems"], document["exit"]) == ([], 0)

@@ -36,9 +36,12 @@ from holdfast.domain.view import (
     VerdictView,
 )
 from holdfast.ports.audit import AuditEntry, ChainedEntry, ChainReport
+from holdfast.ports.campaigns import KeptCampaign, KeptMoment
 from holdfast.ports.identity import CodeRefused, Enrolment, Intent
-from holdfast.ports.notices import Notice
+from holdfast.ports.notices import Errand, Notice, Page
+from holdfast.ports.reports import CampaignReport
 from holdfast.ports.runs import RolloutRequest, RunLine, WaitingGate
+from holdfast.slo.status import Moment
 
 NOW = datetime(2026, 11, 21, 3, 12, 40, tzinfo=UTC)
 RUN = "rollout-4f7qk2mz"
@@ -158,6 +161,7 @@ class MemoryRuns:
         counted: every decision that counted, in order.
         delivered: every decision that came, in order.
         rollbacks: every rollback that was asked for, in order.
+        others: further runs, which are only shown.
     """
 
     def __init__(self, view: RunView, keyring: Keyring) -> None:
@@ -169,6 +173,7 @@ class MemoryRuns:
         self.counted: list[Decision] = []
         self.delivered: list[Decision] = []
         self.rollbacks: list[RollBack] = []
+        self.others: dict[str, RunView] = {}
         self.replies: dict[str, DecisionReply] = {}
 
     async def decide(self, run_id: str, decision: Decision) -> DecisionReply:
@@ -207,6 +212,8 @@ class MemoryRuns:
         self.run.gate = None
 
     async def view(self, run_id: str) -> RunView:
+        if run_id in self.others:
+            return self.others[run_id]
         self._answer(run_id)
         if not self.workers:
             raise EngineUnavailable("the run does not answer: no worker is up")
@@ -330,8 +337,59 @@ class MemoryMail:
     async def notify(self, person: Person, notice: Notice) -> MessageRef:
         raise NotImplementedError
 
+    async def page(self, person: Person, page: Page) -> MessageRef:
+        raise NotImplementedError
+
+    async def errand(self, person: Person, errand: Errand) -> MessageRef:
+        raise NotImplementedError
+
     async def retire(self, message: MessageRef, text: str) -> None:
         raise NotImplementedError
+
+
+class MemoryCampaigns:
+    """What is kept of campaigns, by run."""
+
+    def __init__(self) -> None:
+        self.kept: dict[str, KeptCampaign] = {}
+
+    async def campaign(self, run: str) -> KeptCampaign | None:
+        return self.kept.get(run)
+
+    async def keep(self, campaign: KeptCampaign) -> None:
+        self.kept[campaign.run] = campaign
+
+    async def saw(self, moments: Sequence[KeptMoment]) -> None:
+        raise NotImplementedError
+
+    async def moments(
+        self, run: str, *, since: datetime | None = None, limit: int | None = None
+    ) -> list[Moment]:
+        raise NotImplementedError
+
+    async def campaigns(self, campaign: str = "", *, limit: int = 20) -> list[KeptCampaign]:
+        raise NotImplementedError
+
+
+class MemoryReports:
+    """Reports of what is kept, in one line.
+
+    Attributes:
+        built: run and language of each.
+        html: another report in place of the line.
+    """
+
+    def __init__(self, campaigns: MemoryCampaigns) -> None:
+        self.campaigns = campaigns
+        self.built: list[tuple[str, str]] = []
+        self.html = ""
+
+    async def build(self, run: str, *, language: str = "en") -> CampaignReport:
+        if run not in self.campaigns.kept:
+            raise UnknownName("kept campaign", run, self.campaigns.kept)
+        self.built.append((run, language))
+        html = self.html or f"<!doctype html><style>h1{{color:#14703c}}</style><h1>How {run} went</h1>"
+        return CampaignReport(run=run, campaign="sale", title="Sale", language=language, html=html, png=b"")
 
 
 class House:
@@ -345,6 +403,8 @@ class House:
         self.intents = MemoryIntents()
         self.audit = MemoryAudit()
         self.mail = MemoryMail()
+        self.campaigns = MemoryCampaigns()
+        self.reports = MemoryReports(self.campaigns)
         self.links = WebLinks(self.keyring, BASE_URL)
         self.chart: bytes | Exception | None = None
         self.draw: Callable[[RunView], bytes | None] | None = None
@@ -369,6 +429,9 @@ class House:
             links=self.links,
             render_chart=self._chart,
             email=self.mail if email else None,
+            channels=[self.mail] if email else [],
+            campaigns=self.campaigns,
+            reports=self.reports,
             now=lambda: self.now,
         )
 

@@ -49,6 +49,9 @@ async def test_it_serves_until_it_is_told_to_stop(settings: Settings) -> None:
         answer = await client.get(link)  # no engine is there in this test
         assert answer.status_code == 503
         assert "Nothing was recorded" in answer.text
+        assert "Send me a link" in (await client.get(f"/reports/{RUN}")).text
+        link = WebLinks(keyring(settings), settings.web_url).report(RUN, "olga", datetime.now(UTC))
+        assert "unknown kept campaign" in (await client.get(link)).text  # the database has none
     serving.cancel()
     with pytest.raises(asyncio.CancelledError):
         await serving

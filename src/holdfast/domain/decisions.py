@@ -32,13 +32,28 @@ ROLLBACK: Final = "rollback"
 
 
 class Choice(StrEnum):
-    """What a person answers: go on, or not."""
+    """What a person answers: go on, not, or go on with limits where the gate offers that."""
 
     APPROVE = "approve"
     REJECT = "reject"
+    LIMIT = "limit"
+
+    @property
+    def said(self) -> str:
+        """The answer in words."""
+        return "go with limits" if self is Choice.LIMIT else str(self)
 
 
-_SYNONYMS = {"yes": "approve", "continue": "approve", "no": "reject", "rollback": "reject", "stop": "reject"}
+_SYNONYMS = {
+    **dict.fromkeys(("yes", "continue", "go"), "approve"),
+    **dict.fromkeys(("no", "rollback", "stop", "no-go"), "reject"),
+    **dict.fromkeys(("limits", "with-limits", "go-with-limits", "go with limits"), "limit"),
+}
+
+
+def _as_typed(value: Any) -> str:
+    typed = str(value).strip().lower()
+    return _SYNONYMS.get(typed, typed)
 
 
 class Answer(StrEnum):
@@ -122,7 +137,8 @@ class Decision(Signed):
     """One person's answer to one gate, bound to the evidence that the person saw.
 
     Attributes:
-        decision: `approve` or `reject` (`yes`, `continue`, `no`, `stop`, `rollback` are understood).
+        decision: `approve`, `reject`, or `limit` where the gate offers it (`yes`, `continue`, `go`, `no`,
+            `stop`, `rollback`, `no-go`, `limits`, `with-limits`, `go-with-limits` are understood).
         on_behalf_of: whose vote it is, where somebody acts for somebody else; set by the run.
         how: why it counted: `delegation`, `deputy`, `escalation`, `veto`; empty: an own vote; set by the run.
         step: the step of the sign-off for which it counted; set by the run.
@@ -138,12 +154,11 @@ class Decision(Signed):
     @field_validator("decision", mode="before")
     @classmethod
     def _as_people_type_it(cls, value: Any) -> Any:
-        typed = str(value).strip().lower()
-        return _SYNONYMS.get(typed, typed)
+        return _as_typed(value)
 
     @property
     def action(self) -> str:
-        """`approve` or `reject`."""
+        """`approve`, `reject` or `limit`."""
         return self.decision
 
 
@@ -222,6 +237,11 @@ class CodeRequest(Message):
     reason: str = Field(default="", max_length=1000)
     until: Moment | None = None
     to: str = ""
+
+    @field_validator("decision", mode="before")
+    @classmethod
+    def _as_people_type_it(cls, value: Any) -> Any:
+        return _as_typed(value)
 
     @field_validator("by", "to", mode="before")
     @classmethod

@@ -4,6 +4,7 @@ import json
 from collections.abc import Iterator
 
 from holdfast.domain import progress
+from holdfast.domain.campaign_details import campaign_details, load_details
 from holdfast.domain.decisions import ROLLBACK, Choice, CodeRequest, Extension, Handover, Signed
 from holdfast.domain.gates import Gate, outcome_of, who_said
 from holdfast.domain.journal import EntryStatus, JournalEntry
@@ -20,7 +21,7 @@ def details(view: RunView) -> str:
     parts = [
         f"## {view.state.upper()}: {view.headline}",
         *(_gate(view.gate, view.run_id) if view.gate else []),
-        *(_incident(view.incident, view) if view.incident else [_plan(view)]),
+        *_of_kind(view),
         *(_verdict(view.verdict, view.baseline, view.run_id) if view.verdict else []),
         *([f"**Exposure** (one request counts as one user): {view.exposure}."] if view.exposure else []),
         *_journal(view),
@@ -32,19 +33,28 @@ def details(view: RunView) -> str:
     return "\n\n".join(parts)
 
 
+def _of_kind(view: RunView) -> list[str]:
+    if view.incident is not None:
+        return _incident(view.incident, view)
+    if view.campaign is not None:
+        return campaign_details(view.campaign, view)
+    return load_details(view.load, view) if view.load is not None else [_plan(view)]
+
+
 def _gate(gate: Gate, run_id: str) -> list[str]:
     return [
         f"### Your decision is asked\n{gate.question}",
         *([f"**Asked again because** {gate.again_because}"] if gate.again_because else []),
-        (
-            f"- **{gate.approve_label}**: {gate.if_approved}\n"
-            f"- **{gate.reject_label}**: {gate.if_rejected}\n"
-            f"- **Nothing done**: {gate.if_nothing}"
-        ),
+        "\n".join(f"- **{name}**: {follows}" for name, follows in _answers(gate)),
         "\n".join(f"- {line}" for line in _sign_off(gate)),
         *_settings(gate),
         *_how(gate, run_id),
     ]
+
+
+def _answers(gate: Gate) -> Iterator[tuple[str, str]]:
+    yield from ((gate.label(choice), gate.consequence(choice)) for choice in gate.choices)
+    yield "Nothing done", gate.if_nothing
 
 
 def _sign_off(gate: Gate) -> Iterator[str]:
@@ -73,7 +83,8 @@ def _how(gate: Gate, run_id: str) -> list[str]:
         _json(by="your-name"),
         (
             "The bot sends JSON that is ready to paste to your private chat, to nobody else (or write `/code` "
-            f"to the bot). To refuse ask with `{refusal.model_dump_json(exclude_defaults=True)}`."
+            f"to the bot). To refuse ask with `{refusal.model_dump_json(exclude_defaults=True)}`"
+            f"{_limited_code(gate)}."
         ),
         "**2.** *More Actions* → *Send an Update* → `decide`. Paste the whole JSON from the bot, submit.",
         (
@@ -84,10 +95,19 @@ def _how(gate: Gate, run_id: str) -> list[str]:
             f"- More time ({', '.join(gate.extenders) or 'nobody'}): update `extend`, "
             f"`{_example(Extension, gate)}`\n"
             f"- Let somebody else answer: update `delegate`, `{_example(Handover, gate)}`\n"
-            f"- On a command line: `holdfast gate approve {run_id} --as NAME` or "
-            f"`holdfast gate reject {run_id} --as NAME --reason WHY`"
+            f"- On a command line: `holdfast gate approve {run_id} --as NAME`"
+            f"{_limited_command(gate, run_id)} or `holdfast gate reject {run_id} --as NAME --reason WHY`"
         ),
     ]
+
+
+def _limited_code(gate: Gate) -> str:
+    limit = CodeRequest(by="your-name", decision=Choice.LIMIT).model_dump_json(exclude_defaults=True)
+    return f", to go on with limits with `{limit}`" if Choice.LIMIT in gate.choices else ""
+
+
+def _limited_command(gate: Gate, run_id: str) -> str:
+    return f", `holdfast gate limit {run_id} --as NAME`" if Choice.LIMIT in gate.choices else ""
 
 
 def _json(**fields: str) -> str:

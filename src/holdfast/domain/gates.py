@@ -29,7 +29,12 @@ class GateState(StrEnum):
 
 
 class Question(BaseModel):
-    """What is asked, and what follows from each answer; one sentence each."""
+    """What is asked, and what follows from each answer; one sentence each.
+
+    Attributes:
+        limit_label: name of the third answer, "go with limits"; without it the gate does not take one.
+        if_limited: what follows from that answer, and which limits they are.
+    """
 
     title: str
     question: str
@@ -38,6 +43,24 @@ class Question(BaseModel):
     if_nothing: str
     approve_label: str = "Approve"
     reject_label: str = "Reject"
+    limit_label: str = ""
+    if_limited: str = ""
+
+    @property
+    def choices(self) -> tuple[Choice, ...]:
+        """The answers that are taken, in the order in which they are shown."""
+        third = (Choice.LIMIT,) if self.limit_label else ()
+        return (Choice.APPROVE, *third, Choice.REJECT)
+
+    def label(self, choice: Choice) -> str:
+        """Return the name of an answer."""
+        labels = {Choice.LIMIT: self.limit_label or Choice.LIMIT.said, Choice.REJECT: self.reject_label}
+        return labels.get(choice, self.approve_label)
+
+    def consequence(self, choice: Choice) -> str:
+        """Return what follows from an answer."""
+        texts = {Choice.LIMIT: self.if_limited or self.if_approved, Choice.REJECT: self.if_rejected}
+        return texts.get(choice, self.if_approved)
 
 
 class Delegation(BaseModel):
@@ -127,8 +150,8 @@ class Gate(Question):
 
     @property
     def approvals(self) -> list[Decision]:
-        """The approvals that counted, in their order."""
-        return [d for d in self.decisions if d.decision is Choice.APPROVE]
+        """The approvals that counted, in their order, those with limits too."""
+        return [d for d in self.decisions if d.decision is not Choice.REJECT]
 
     @property
     def needed(self) -> int:
@@ -159,6 +182,11 @@ class Gate(Question):
         """Whether what was asked may be done."""
         lapsed = self.state is GateState.EXPIRED and self.on_deadline is Lapse.PROCEED
         return self.state is GateState.APPROVED or lapsed
+
+    @property
+    def limited(self) -> bool:
+        """Whether it may be done with limits only: one who wants them is enough."""
+        return self.goes_on and any(d.decision is Choice.LIMIT for d in self.decisions)
 
     @property
     def turned_down(self) -> bool:
@@ -325,7 +353,8 @@ def record(decision: Decision, gate: Gate, *, now: datetime) -> DecisionReply:
             text=f"Recorded. Gate '{gate.id}' waits for {gate.missing} more approval(s).",
         )
     _close(gate, GateState.APPROVED, now)
-    return DecisionReply(answer=Answer.ACCEPTED, gate=gate.id, text=f"Recorded. {gate.if_approved}")
+    follows = gate.consequence(Choice.LIMIT if gate.limited else Choice.APPROVE)
+    return DecisionReply(answer=Answer.ACCEPTED, gate=gate.id, text=f"Recorded. {follows}")
 
 
 def extend(extension: Extension, gate: Gate) -> DecisionReply:
@@ -360,7 +389,7 @@ def who_said(decision: Decision) -> str:
     at = f" at {decision.at:%Y-%m-%d %H:%M:%S} UTC" if decision.at else ""
     proven = f" (proof: {' + '.join(decision.proofs)})" if decision.proofs else ""
     reason = f", because: {decision.reason}" if decision.reason else ""
-    said = f"{decision.by}{behalf}{escalated} said {decision.decision}"
+    said = f"{decision.by}{behalf}{escalated} said {decision.decision.said}"
     return f"{said} via {decision.channel}{at}{proven}{reason}"
 
 
@@ -378,4 +407,5 @@ def outcome_of(gate: Gate) -> str:
             f"gate '{gate.id}' expired at {gate.deadline:%Y-%m-%d %H:%M:%S} UTC without a decision, "
             f"which means: {gate.on_deadline}{before}."
         )
-    return f"gate '{gate.id}' is {gate.state}: {said}."
+    limits = " with limits" if gate.limited else ""
+    return f"gate '{gate.id}' is {gate.state}{limits}: {said}."

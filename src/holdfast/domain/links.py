@@ -1,4 +1,4 @@
-"""Links to the web page: each is signed, for one person and one gate, and lasts a day."""
+"""Links to the web page: each is signed, for one person and one gate or report, and lasts a day."""
 
 import base64
 import binascii
@@ -16,6 +16,8 @@ from holdfast.domain.proofs import Keyring
 
 _PURPOSE: Final = "web-link"
 _LONGEST_TOKEN: Final = 4096
+# In the place of a gate's id; no gate is called so.
+REPORT: Final = "@report"
 
 
 class LinkRefused(DecisionRefused):
@@ -27,7 +29,7 @@ class LinkClaim(BaseModel):
 
     Attributes:
         run: the run's id.
-        gate: the gate's id.
+        gate: the gate's id, or `REPORT`.
         person: short name of the person for whom it was made.
         evidence: digest of what was asked about when it was made.
         execution: Temporal's id of the execution that asked.
@@ -55,16 +57,24 @@ class WebLinks:
 
     def link(self, run_id: str, gate: Gate, person_name: str, now: datetime) -> str:
         """Return the address where this person can answer this gate."""
-        claim = LinkClaim(
-            run=run_id,
-            gate=gate.id,
-            person=person_name,
-            evidence=gate.evidence,
-            execution=gate.execution,
-            expires_at=(now + self._good_for).astimezone(UTC).replace(microsecond=0),
+        token = self._token(
+            LinkClaim(
+                run=run_id,
+                gate=gate.id,
+                person=person_name,
+                evidence=gate.evidence,
+                execution=gate.execution,
+                expires_at=self._end(now),
+            )
         )
-        payload = _text(claim.model_dump_json().encode())
-        return f"{self._base_url}/g/{payload}.{_signature(self._keyring.derive(_PURPOSE), payload)}"
+        return f"{self._base_url}/g/{token}"
+
+    def report(self, run_id: str, person_name: str, now: datetime) -> str:
+        """Return the address where this person reads the report on this run."""
+        claim = LinkClaim(
+            run=run_id, gate=REPORT, person=person_name, evidence="", execution="", expires_at=self._end(now)
+        )
+        return f"{self._base_url}/reports/{run_id}?link={self._token(claim)}"
 
     def read(self, token: str, now: datetime) -> LinkClaim:
         """Return what a link's token says.
@@ -87,6 +97,13 @@ class WebLinks:
                 "message about this gate; the next reminder brings another one.",
             )
         return claim
+
+    def _end(self, now: datetime) -> datetime:
+        return (now + self._good_for).astimezone(UTC).replace(microsecond=0)
+
+    def _token(self, claim: LinkClaim) -> str:
+        payload = _text(claim.model_dump_json().encode())
+        return f"{payload}.{_signature(self._keyring.derive(_PURPOSE), payload)}"
 
     def _is_ours(self, payload: str, signature: str) -> bool:
         expected = [_signature(key, payload) for key in self._keyring.derive_all(_PURPOSE)]

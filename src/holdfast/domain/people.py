@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterable
 from datetime import date, datetime, time
 from functools import cache
-from typing import Self
+from typing import Annotated, Self
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
@@ -139,12 +139,33 @@ class Person(BaseModel):
         return not {self.name, *self.roles, *self.groups}.isdisjoint(wanted)
 
 
+class Team(BaseModel):
+    """A team that owns work.
+
+    Attributes:
+        title: what others read.
+        owner: roles, groups or names of those who decide about its work, each of them alone.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    title: str = Field(min_length=1, max_length=64)
+    owner: tuple[str, ...] = Field(min_length=1)
+
+
 class People(BaseModel):
-    """Everybody Holdfast knows; a run takes a copy of it when it starts."""
+    """Everybody Holdfast knows; a run takes a copy of it when it starts.
+
+    Attributes:
+        teams: by name; runbooks name them.
+    """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     people: tuple[Person, ...] = ()
+    teams: dict[Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]{0,31}$")], Team] = Field(
+        default_factory=dict[str, Team]
+    )
 
     def named(self, name: str) -> Person | None:
         """Return the person with this short name (case does not matter), or None."""

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta, tzinfo
 
-from holdfast.domain.decisions import Decision
+from holdfast.domain.decisions import Choice, Decision
 from holdfast.domain.gates import Delegation, Gate, Tier
 from holdfast.domain.signoff import Lapse, Slot, match
 
@@ -118,9 +118,10 @@ def _named_by(seats: Seats) -> str:
 
 
 def _voter(vote: Decision) -> str:
+    limits = " with limits" if vote.decision is Choice.LIMIT else ""
     if vote.on_behalf_of and vote.on_behalf_of != vote.by:
-        return f"{vote.by} for {vote.on_behalf_of} ({vote.how})"
-    return f"{vote.by} ({vote.how})" if vote.how else vote.by
+        return f"{vote.by} for {vote.on_behalf_of} ({vote.how}){limits}"
+    return f"{vote.by} ({vote.how}){limits}" if vote.how else f"{vote.by}{limits}"
 
 
 def missing(gate: Gate) -> str:

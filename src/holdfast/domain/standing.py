@@ -70,8 +70,23 @@ def check_vote(
     gate = check_open(decision, gate, closed=closed, now=now)
     _check_has_not_answered(decision.by, gate)
     vote = counted(decision, gate, people, now)
+    check_choice(decision.decision, gate)
     _check_evidence(decision, gate, now)
     return vote
+
+
+def check_choice(choice: Choice, gate: Gate) -> None:
+    """Check that the gate takes this answer.
+
+    Raises:
+        DecisionRefused: it does not; the text lists those that it takes.
+    """
+    if choice not in gate.choices:
+        known = ", ".join(gate.choices)
+        raise DecisionRefused(
+            Answer.UNREADABLE,
+            f"Gate '{gate.id}' does not take the answer '{choice.said}'. Choose from: {known}.",
+        )
 
 
 def _check_has_not_answered(name: str, gate: Gate) -> None:
@@ -79,7 +94,7 @@ def _check_has_not_answered(name: str, gate: Gate) -> None:
     if earlier is not None:
         raise DecisionRefused(
             Answer.ALREADY_DECIDED,
-            f"You have already said '{earlier.decision}' to gate '{gate.id}'; "
+            f"You have already said '{earlier.decision.said}' to gate '{gate.id}'; "
             f"it waits for {gate.missing} more approval(s) from others.",
         )
 
@@ -109,7 +124,7 @@ def counted(decision: Decision, gate: Gate, people: People, now: datetime) -> De
     able = list(standings(decision.by, gate, people, now))
     if not able:
         raise DecisionRefused(Answer.NOT_AN_APPROVER, _not_an_approver(decision.by, gate, people, now))
-    fits = placed if decision.decision is Choice.APPROVE else _asked_now
+    fits = _asked_now if decision.decision is Choice.REJECT else placed
     standing = next((s for s in able if fits(s, gate)), None)
     if standing is None:
         raise DecisionRefused(Answer.NOT_YOUR_TURN, _not_your_turn(able, gate, people, now))

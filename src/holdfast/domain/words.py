@@ -6,6 +6,7 @@ from typing import Any, ClassVar, Final
 from pydantic import Field, field_validator, model_validator
 
 from holdfast.domain import run_phrases
+from holdfast.domain.campaign import CampaignView
 from holdfast.domain.decisions import Answer, Signed
 from holdfast.domain.errors import DecisionRefused
 from holdfast.domain.view import IncidentView, RunState, RunView
@@ -20,6 +21,10 @@ class Act(StrEnum):
     HAND_OVER = "hand_over"
     NOTE = "note"
     RESOLVE = "resolve"
+    ACCEPT = "accept"  # a role of a campaign's response, named in `to`
+    DONE = "done"  # a task of a campaign's checklist, named in `to`
+    STOP = "stop"  # a load test
+    TEST = "test"  # a campaign's load test, at once
 
 
 class Word(Signed):
@@ -27,14 +32,14 @@ class Word(Signed):
 
     Attributes:
         act: what is wanted.
-        to: to whom an incident is handed over.
+        to: to whom an incident is handed over; which role is accepted; which task is done.
         reason: why a run is paused, what is noted, how an incident was resolved.
     """
 
     example: ClassVar[str] = '{"act": "acknowledge", "by": "your-name", "code": "…"}'
 
     act: Act
-    to: str = Field(default="", max_length=32)
+    to: str = Field(default="", max_length=48)
 
     @model_validator(mode="before")
     @classmethod
@@ -53,6 +58,7 @@ class Word(Signed):
         return f"{self.act} {self.to}".rstrip()
 
 
+_TO_CAMPAIGNS: Final = frozenset({Act.ACCEPT, Act.DONE, Act.TEST, Act.STOP})
 _TO_INCIDENTS: Final = frozenset({Act.ACKNOWLEDGE, Act.HAND_OVER, Act.NOTE, Act.RESOLVE})
 
 
@@ -62,6 +68,9 @@ def check_word(word: Word, view: RunView) -> None:
     Raises:
         DecisionRefused: why not; the text is what the person reads.
     """
+    if word.act in _TO_CAMPAIGNS or view.campaign is not None or view.load is not None:
+        _check_of_campaign(word, view)
+        return
     incident = view.incident
     if (word.act in _TO_INCIDENTS) != (incident is not None):
         raise DecisionRefused(Answer.UNREADABLE, run_phrases.OTHER_KIND.format(act=word.act, kind=view.kind))
@@ -116,3 +125,50 @@ def _check_whom(word: Word, owner: str, view: RunView) -> None:
         raise DecisionRefused(Answer.ALREADY_DECIDED, run_phrases.HAS_IT_ALREADY.format(to=word.to))
     if word.to != word.by and person.telegram_id is None and not person.email:
         raise DecisionRefused(Answer.UNREADABLE, run_phrases.OUT_OF_REACH.format(to=word.to))
+
+
+def _check_of_campaign(word: Word, view: RunView) -> None:
+    """Check what is said to a campaign or to a load test."""
+    campaign, load = view.campaign, view.load
+    fits = {Act.STOP} if load else _TO_CAMPAIGNS - {Act.STOP} | {Act.NOTE} if campaign else set[Act]()
+    if word.act not in fits:
+        raise DecisionRefused(Answer.UNREADABLE, run_phrases.OTHER_KIND.format(act=word.act, kind=view.kind))
+    if view.state.ended:
+        said = run_phrases.OVER.format(state=view.state, act=word.act)
+        raise DecisionRefused(Answer.ALREADY_DECIDED, said)
+    if view.state is RunState.PREPARING and not view.people.people:
+        raise DecisionRefused(Answer.UNREADABLE, run_phrases.NOT_READ_YET.format(act=word.act))
+    if word.act is Act.NOTE and not word.reason.strip():
+        raise DecisionRefused(Answer.REASON_NEEDED, run_phrases.NOTE_NEEDED)
+    allowed = load.may_stop if load else _allowed(word, campaign) if campaign else []
+    if word.act is not Act.NOTE and word.by not in allowed:
+        names = ", ".join(allowed) or "nobody"
+        raise DecisionRefused(
+            Answer.NOT_AN_APPROVER, run_phrases.MAY_NOT.format(by=word.by, act=word.act, names=names)
+        )
+
+
+def _allowed(word: Word, campaign: CampaignView) -> list[str]:
+    """Return who may say it; refuse where there is no such role or task, or it is done."""
+    if word.act is Act.ACCEPT:
+        role = campaign.role(word.to)
+        if role is None:
+            known = ", ".join(role.name for role in campaign.roles)
+            raise DecisionRefused(Answer.UNREADABLE, run_phrases.NO_ROLE.format(to=word.to, known=known))
+        if role.person == word.by:
+            said = run_phrases.ROLE_IS_YOURS.format(role=role.name)
+            raise DecisionRefused(Answer.ALREADY_DECIDED, said)
+        return list(dict.fromkeys([*role.asked, *campaign.may_answer]))
+    if word.act is Act.DONE:
+        task = campaign.task(word.to)
+        if task is None:
+            known = ", ".join(task.id for task in campaign.tasks if task.done_at is None) or "none"
+            raise DecisionRefused(Answer.UNREADABLE, run_phrases.NO_TASK.format(to=word.to, known=known))
+        if task.done_at is not None:
+            said = run_phrases.TASK_IS_DONE.format(task=task.id, by=task.done_by)
+            raise DecisionRefused(Answer.ALREADY_DECIDED, said)
+        return list(dict.fromkeys([*([task.person] if task.person else []), *campaign.may_answer]))
+    if campaign.test_running and word.act is Act.TEST:
+        said = run_phrases.TEST_RUNS.format(run=campaign.test_running)
+        raise DecisionRefused(Answer.ALREADY_DECIDED, said)
+    return campaign.may_answer

@@ -8,8 +8,9 @@ from holdfast.domain.gates import Gate
 from holdfast.domain.ladder import NoticeKind
 from holdfast.domain.people import Person
 from holdfast.domain.view import MessageRef, RunView
+from holdfast.domain.words import Act
 
-__all__ = ["Notice", "NoticeBook", "NoticeKind", "Page", "PrivateChannel", "SentNotice"]
+__all__ = ["Errand", "Notice", "NoticeBook", "NoticeKind", "Page", "PrivateChannel", "SentNotice"]
 
 
 class Notice(BaseModel):
@@ -58,6 +59,36 @@ class Page(BaseModel):
     button: str = ""
 
 
+class Errand(BaseModel):
+    """Something that one person is asked to take or to do: a role, a task.
+
+    Attributes:
+        key: names this request to this person; what is sent again under it is sent once.
+        run_id, run_title, run_url: of the run that asks.
+        text: what is wanted, one English sentence, translated where it is shown.
+        act: what the button says to the run: `accept` a role, or a task is `done`.
+        to: name of the role, or id of the task.
+        label: what stands on the button; empty: what fits the act.
+        button: opaque text for the callback data of the button; bound to this person, run, act and `to`.
+        due: until when; None where nothing is due.
+        overdue: whether that has passed.
+        number: how often this person was asked for it, from 1.
+    """
+
+    key: str
+    run_id: str
+    run_title: str
+    run_url: str = ""
+    text: str
+    act: Act
+    to: str
+    label: str = ""
+    button: str = ""
+    due: datetime | None = None
+    overdue: bool = False
+    number: int = 1
+
+
 class PrivateChannel(Protocol):
     """A way to write to one person: a private chat, e-mail."""
 
@@ -79,6 +110,10 @@ class PrivateChannel(Protocol):
 
     async def page(self, person: Person, page: Page) -> MessageRef:
         """Call the person to an incident; errors as above."""
+        ...
+
+    async def errand(self, person: Person, errand: Errand) -> MessageRef:
+        """Ask the person to take a role or to do a task; errors as above."""
         ...
 
     async def say(self, person: Person, text: str, *, paste: str = "") -> None:

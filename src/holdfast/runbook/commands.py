@@ -9,9 +9,9 @@ from holdfast.domain.strict import Strict
 
 COMMANDS: Final = frozenset(
     {
-        "ack", "campaign", "code", "cover", "delegate", "extend", "gate", "gates", "handover", "incident",
-        "note", "oncall", "outbox", "pause", "resolve", "resume", "rollback", "rollout", "run", "runbooks",
-        "runs",
+        "accept", "ack", "campaign", "code", "cover", "delegate", "done", "extend", "gate", "gates", "handover",
+        "incident", "load", "loadstop", "note", "oncall", "outbox", "pause", "resolve", "resume", "rollback",
+        "rollout", "run", "runbooks", "runs", "tasks",
     }
 )  # fmt: skip
 """What can be kept to some; `/start`, `/help`, `/whoami` and `/enrol` are everybody's."""

@@ -4,11 +4,11 @@ import asyncio
 
 import structlog
 
-from holdfast.adapters.email.letters import Letter, notice_letter, page_letter, plain_letter
+from holdfast.adapters.email.letters import Letter, errand_letter, notice_letter, page_letter, plain_letter
 from holdfast.adapters.email.post import Post
 from holdfast.domain.people import Person
 from holdfast.domain.view import MessageRef
-from holdfast.ports.notices import Notice, Page
+from holdfast.ports.notices import Errand, Notice, Page
 
 _log: structlog.stdlib.BoundLogger = structlog.get_logger(__name__)
 
@@ -42,6 +42,11 @@ class EmailChannel:
         """Call the person to an incident; see `ports.notices.PrivateChannel.page`."""
         await self._send(person, page_letter(person, page))
         return MessageRef(chat=person.email, message_id=page.key)
+
+    async def errand(self, person: Person, errand: Errand) -> MessageRef:
+        """Ask the person to take a role or to do a task; see `ports.notices.PrivateChannel.errand`."""
+        await self._send(person, errand_letter(person, errand))
+        return MessageRef(chat=person.email, message_id=errand.key)
 
     async def say(self, person: Person, text: str, *, paste: str = "") -> None:
         """Write plain text; see `ports.notices.PrivateChannel.say`."""

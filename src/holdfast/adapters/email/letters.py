@@ -9,7 +9,9 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from holdfast.domain import progress
 from holdfast.domain.people import Person
-from holdfast.ports.notices import Notice, NoticeKind, Page
+from holdfast.domain.words import Act
+from holdfast.i18n.times import moment, on_clock
+from holdfast.ports.notices import Errand, Notice, NoticeKind, Page
 
 _LONGEST_SUBJECT: Final = 150
 _TEMPLATES: Final = Environment(
@@ -64,6 +66,39 @@ def page_letter(person: Person, page: Page) -> Letter:
     ]
     html = _TEMPLATES.get_template("plain.html").render(text="\n\n".join(filter(None, said)), paste="")
     return Letter(_line(f"{again}: {view.title}"), html)
+
+
+def errand_letter(person: Person, errand: Errand) -> Letter:
+    """Ask a person to take a role or to do a task, on the person's own clock."""
+    is_role = errand.act is Act.ACCEPT
+    command = f"/{'accept' if is_role else 'done'} {errand.run_id} {errand.to}"
+    what = "You are asked to take a role" if is_role else "A task for you"
+    call = "Overdue: a task is not done" if errand.overdue else what
+    again = f" (no. {errand.number})" if errand.number > 1 else ""
+    said = [
+        on_clock(errand.text, person.zone),
+        _until(person, errand),
+        _if_not(errand),
+        f"Say it to the bot in your private chat: {command}",
+        f"Or in the Temporal UI: {errand.run_url}" if _is_web(errand.run_url) else "",
+        f"{errand.run_title}; run {errand.run_id}.",
+    ]
+    html = _TEMPLATES.get_template("plain.html").render(text="\n\n".join(filter(None, said)), paste="")
+    return Letter(_line(f"{call}{again}: {errand.run_title}"), html)
+
+
+def _if_not(errand: Errand) -> str:
+    if errand.act is Act.ACCEPT:
+        return "You are on the list for this role. If you do not accept, the next person on the list is asked."
+    if errand.overdue:
+        return "You are asked until somebody ticks it off; others wait for it."
+    return "It is your role's task. If it is not ticked off by then, you and the commander are called."
+
+
+def _until(person: Person, errand: Errand) -> str:
+    if errand.due is None:
+        return ""
+    return f"{'It was due' if errand.overdue else 'Until'} {moment(errand.due, person.zone)}."
 
 
 def plain_letter(text: str, paste: str) -> Letter:

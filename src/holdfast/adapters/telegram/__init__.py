@@ -1,5 +1,6 @@
 """Telegram: the message in which a run shows itself, private chats with people, and sending."""
 
+from holdfast.adapters.telegram.announcing import TelegramAnnouncer
 from holdfast.adapters.telegram.cards import render_view
 from holdfast.adapters.telegram.chat import TelegramChat
 from holdfast.adapters.telegram.methods import Timeouts
@@ -14,6 +15,7 @@ __all__ = [
     "Label",
     "QueuedSending",
     "Sending",
+    "TelegramAnnouncer",
     "TelegramChat",
     "TelegramPrivate",
     "TelegramTransport",

@@ -5,9 +5,11 @@ from aiogram.types import InlineKeyboardButton, InlineKeyboardMarkup
 from holdfast.adapters.telegram import card_texts as texts
 from holdfast.adapters.telegram.wording import clip, say
 from holdfast.domain.gates import Gate
+from holdfast.domain.words import Act
 from holdfast.i18n import understood
 
-APPROVE, REJECT, CODE, EVIDENCE, ROLL_BACK = "a", "r", "c", "e", "u"
+APPROVE, LIMIT, REJECT, CODE, EVIDENCE, ROLL_BACK = "a", "l", "r", "c", "e", "u"
+ERRAND = "t"
 INCIDENT, ACKNOWLEDGE, HAND_OVER, RESOLVE = "i", "k", "h", "v"
 _CALLBACK_BYTES = 64
 _LABEL_UNITS = 40
@@ -35,7 +37,7 @@ def group_buttons(gate: Gate, run_id: str, *, against: bool) -> list[list[Inline
     if not fits_buttons(run_id, gate.token):
         return []
     return [
-        _answers(gate, run_id, gate.token, against=against),
+        *_answers(gate, run_id, gate.token, against=against),
         [_button(say(texts.EVIDENCE_BUTTON), EVIDENCE, run_id, gate.token)],
     ]
 
@@ -62,7 +64,7 @@ def private_buttons(
     rows: list[list[InlineKeyboardButton]] = []
     if fits_buttons(run_id, about):
         rows = [
-            _answers(gate, run_id, about, against=against),
+            *_answers(gate, run_id, about, against=against),
             [
                 _button(say(texts.CODE_BUTTON), CODE, run_id, about),
                 _button(say(texts.EVIDENCE_BUTTON), EVIDENCE, run_id, about),
@@ -92,13 +94,30 @@ def incident_buttons(run_id: str, personal: str = "", *, owned: bool) -> InlineK
     return InlineKeyboardMarkup(inline_keyboard=[*take, rest])
 
 
-def _answers(gate: Gate, run_id: str, about: str, *, against: bool) -> list[InlineKeyboardButton]:
+def errand_button(run_id: str, personal: str, label: str, *, act: Act) -> InlineKeyboardMarkup | None:
+    """Return the one button of a request for a role or a task: `t:<run id>:<letter><personal>`.
+
+    Args:
+        run_id: of the run that asks.
+        personal: binds it to one person and to this role or task; without it there is no button.
+        label: what stands on it.
+        act: its first letter tells a role from a task.
+    """
+    about = f"{act.value[:1]}{personal}" if personal else ""
+    if not run_id or not fits_buttons(run_id, about):
+        return None
+    button = _button(label, ERRAND, run_id, about, style="primary")
+    return InlineKeyboardMarkup(inline_keyboard=[[button]])
+
+
+def _answers(gate: Gate, run_id: str, about: str, *, against: bool) -> list[list[InlineKeyboardButton]]:
     # Red while the verdict is against going on, so that no thumb finds the approval by habit.
     style = "danger" if against else None
-    return [
-        _button(gate.approve_label, APPROVE, run_id, about, style=style),
-        _button(gate.reject_label, REJECT, run_id, about),
-    ]
+    approve = _button(gate.approve_label, APPROVE, run_id, about, style=style)
+    reject = _button(gate.reject_label, REJECT, run_id, about)
+    if not gate.limit_label:
+        return [[approve, reject]]
+    return [[approve, _button(gate.limit_label, LIMIT, run_id, about, style=style)], [reject]]
 
 
 def _button(

@@ -17,6 +17,10 @@ STATES = {
     RunState.OPEN: "open",
     RunState.ACKNOWLEDGED: "acknowledged",
     RunState.RESOLVED: "resolved",
+    RunState.TESTING: "testing",
+    RunState.PASSED: "passed",
+    RunState.NOT_PASSED: "not passed",
+    RunState.FINISHED: "finished",
 }
 STAGE_STATES = {
     StageState.AHEAD: "ahead",

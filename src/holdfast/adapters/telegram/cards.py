@@ -12,6 +12,7 @@ from aiogram.utils.formatting import Bold, Text
 from holdfast.adapters.telegram import card_texts as texts
 from holdfast.adapters.telegram import questions
 from holdfast.adapters.telegram.buttons import group_buttons, roll_back_buttons
+from holdfast.adapters.telegram.campaign_cards import campaign_block, load_block
 from holdfast.adapters.telegram.incident_cards import render_incident
 from holdfast.adapters.telegram.layout import Card, joined, marked
 from holdfast.adapters.telegram.run_parts import foot, timeline, top
@@ -36,16 +37,17 @@ class _Detail:
     text_units: int = 900
     names: int = 6
     settings: int = 8
+    kind_lines: int = 40
 
 
 _DETAILS = (
     _Detail(),
     _Detail(log_lines=2),
     _Detail(log_lines=0),
-    _Detail(log_lines=0, verdict_rows=6),
-    _Detail(log_lines=0, verdict_rows=3),
-    _Detail(log_lines=0, verdict_rows=0, stages=10, text_units=400, names=3, settings=4),
-    _Detail(log_lines=0, verdict_rows=0, stages=5, text_units=120, names=1, settings=1),
+    _Detail(log_lines=0, verdict_rows=6, kind_lines=20),
+    _Detail(log_lines=0, verdict_rows=3, kind_lines=10),
+    _Detail(log_lines=0, verdict_rows=0, stages=10, text_units=400, names=3, settings=4, kind_lines=4),
+    _Detail(log_lines=0, verdict_rows=0, stages=5, text_units=120, names=1, settings=1, kind_lines=1),
 )
 
 
@@ -84,6 +86,7 @@ def _text(view: RunView, detail: _Detail, zone: tzinfo, *, notice: str, answerab
     blocks = [
         top(view, notice, limit=detail.text_units),
         _question(gate, detail, zone, answerable=answerable) if gate else _last_decision(view, detail),
+        _of_kind(view, detail, zone),
         _plan(view.stages, detail),
         verdict,
         _undone(view.journal),
@@ -92,6 +95,14 @@ def _text(view: RunView, detail: _Detail, zone: tzinfo, *, notice: str, answerab
         foot(view, zone, texts.STARTED_BY),
     ]
     return joined([block for block in blocks if block])
+
+
+def _of_kind(view: RunView, detail: _Detail, zone: tzinfo) -> list[Text]:
+    if view.campaign is not None:
+        return campaign_block(view.campaign, zone, limit=detail.text_units)[: detail.kind_lines]
+    if view.load is not None:
+        return load_block(view.load, view, limit=detail.text_units)[: detail.kind_lines]
+    return []
 
 
 def _open_gate(view: RunView) -> Gate | None:

@@ -16,7 +16,7 @@ from aiogram import Bot
 from aiogram.client.default import Default
 from aiogram.client.session.aiohttp import AiohttpSession
 from aiogram.methods import TelegramMethod
-from aiogram.types import InputFile
+from aiogram.types import BufferedInputFile, InputFile
 from aiohttp import ClientTimeout, FormData
 
 from holdfast.domain.errors import InvalidInput
@@ -163,6 +163,8 @@ async def asked(method: TelegramMethod[Any], *, plain: str = "", bot: Bot | None
 
 
 async def _attached(file: InputFile, bot: Bot | None) -> Attachment:
+    if isinstance(file, BufferedInputFile):
+        return Attachment(name=file.filename or "file", content=file.data)
     if bot is None:
         raise InvalidInput("telegram: a file needs the bot that reads it")
     content = b"".join([chunk async for chunk in file.read(bot)])

@@ -9,6 +9,7 @@ from typing import Final
 import structlog
 from aiogram.utils.formatting import Bold, Text
 
+from holdfast.adapters.telegram.errands import render_errand
 from holdfast.adapters.telegram.failures import LinkRefused, MessageVanished
 from holdfast.adapters.telegram.layout import Card
 from holdfast.adapters.telegram.methods import SentMessage
@@ -20,7 +21,7 @@ from holdfast.domain.errors import InvalidInput
 from holdfast.domain.people import Person
 from holdfast.domain.view import IncidentView, MessageRef
 from holdfast.i18n import speaking, translate, understood
-from holdfast.ports.notices import Notice, NoticeKind, Page
+from holdfast.ports.notices import Errand, Notice, NoticeKind, Page
 
 _LINE_UNITS: Final = 300
 _log: structlog.stdlib.BoundLogger = structlog.get_logger(__name__)
@@ -66,6 +67,13 @@ class TelegramPrivate:
         label = Label("page", page.key or f"page/{secrets.token_hex(8)}", tier=about.tier, value=about.value)
         with speaking(self._language_of(person)):
             sent = await self._send(render_page(person, page), chat, label)
+        return sent.ref()
+
+    async def errand(self, person: Person, errand: Errand) -> MessageRef:
+        """Ask the person to take a role or to do a task; see `ports.notices.PrivateChannel.errand`."""
+        label = Label("notice", errand.key or f"errand/{secrets.token_hex(8)}")
+        with speaking(self._language_of(person)):
+            sent = await self._send(render_errand(person, errand), _chat_of(person), label)
         return sent.ref()
 
     async def say(self, person: Person, text: str, *, paste: str = "") -> None:

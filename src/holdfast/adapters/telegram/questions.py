@@ -10,10 +10,12 @@ from holdfast.adapters.telegram.buttons import label_of
 from holdfast.adapters.telegram.layout import marked
 from holdfast.adapters.telegram.wording import clip, say
 from holdfast.domain import progress
+from holdfast.domain.decisions import Choice
 from holdfast.domain.gates import Gate, who_said
 from holdfast.i18n import understood
 
 _SHORTEST = 100
+_MARKS = {Choice.APPROVE: "👍", Choice.LIMIT: "🚧", Choice.REJECT: "👎"}
 
 
 def question(gate: Gate, limit: int) -> list[Text]:
@@ -21,10 +23,14 @@ def question(gate: Gate, limit: int) -> list[Text]:
     return [
         *asked_again(gate, limit),
         Text("❓ ", marked(Bold, clip(understood(gate.question), limit))),
-        Text("👍 ", Bold(label_of(gate.approve_label)), " → ", clip(understood(gate.if_approved), limit)),
-        Text("👎 ", Bold(label_of(gate.reject_label)), " → ", clip(understood(gate.if_rejected), limit)),
+        *(_answer(gate, choice, limit) for choice in gate.choices),
         Text("💤 ", Bold(say(texts.NOBODY_ANSWERS)), " → ", clip(understood(gate.if_nothing), limit)),
     ]
+
+
+def _answer(gate: Gate, choice: Choice, limit: int) -> Text:
+    follows = clip(understood(gate.consequence(choice)), limit)
+    return Text(f"{_MARKS[choice]} ", Bold(label_of(gate.label(choice))), " → ", follows)
 
 
 def asked_again(gate: Gate, limit: int) -> list[Text]:

@@ -26,6 +26,10 @@ _STATE_EMOJI = {
     RunState.OPEN: "🚨",
     RunState.ACKNOWLEDGED: "🙋",
     RunState.RESOLVED: "✅",
+    RunState.TESTING: "🏋️",
+    RunState.PASSED: "✅",
+    RunState.NOT_PASSED: "⛔",
+    RunState.FINISHED: "🏁",
 }
 
 

@@ -16,7 +16,7 @@ def pasted(outcome: Outcome, wish: Wish, person: Person, now: datetime) -> str:
     """Return, as HTML for the private chat, the JSON to copy and how to use it."""
     return fill(
         gate_texts.PASTE,
-        what=f"{wish.run}: {understood(wish.choice)}",
+        what=f"{wish.run}: {understood(wish.choice.said)}",
         paste=outcome.paste,
         until=shown(now + CODE_GOOD_FOR, person.zone),
         run=wish.run,

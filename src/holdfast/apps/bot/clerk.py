@@ -187,7 +187,7 @@ class Clerk:
             gate=gate.id,
             person=name,
             channel=TELEGRAM,
-            text=texts.AUDIT_CODE.format(name=name, choice=wish.choice, gate=gate.id),
+            text=_on_record(wish.choice).format(name=name, choice=wish.choice, gate=gate.id),
             data={"proofs": list(proofs), "evidence": gate.evidence, "choice": str(wish.choice)},
         )
         await self._services.audit.append([entry])
@@ -222,6 +222,10 @@ class Clerk:
         return said.model_copy(update={"code": code})
 
 
+def _on_record(choice: Choice) -> str:
+    return texts.AUDIT_LIMIT_CODE if choice is Choice.LIMIT else texts.AUDIT_CODE
+
+
 def described(case: Case) -> str:
     """Say what is wanted, so that nobody confirms one thing and means another."""
     wish, zone = case.wish, case.person.zone
@@ -229,17 +233,17 @@ def described(case: Case) -> str:
     if wish.what is What.STAND_IN:
         since = shown(wish.since, zone) if wish.since else ""
         return say(texts.WHAT_STANDING, to=wish.to, since=since, until=until)
-    choice = understood(wish.choice)
+    choice = understood(wish.choice.said)
     if case.gate is None:
         return say(texts.WHAT_DECISION_UNSEEN, choice=choice, run=wish.run)
     templates = {
         What.DECIDE: texts.WHAT_DECISION,
         What.EXTEND: texts.WHAT_EXTENSION,
         What.HAND_OVER: texts.WHAT_HANDOVER,
-        What.CODE: texts.WHAT_CODE,
+        What.CODE: texts.WHAT_LIMIT_CODE if wish.choice is Choice.LIMIT else texts.WHAT_CODE,
     }
     gate = case.gate
-    label = understood(gate.approve_label if wish.choice is Choice.APPROVE else gate.reject_label)
+    label = understood(gate.label(wish.choice))
     if label.casefold() == choice.casefold():
         templates[What.DECIDE] = texts.WHAT_DECISION_AS_SAID
     fields = {"choice": choice, "label": label, "gate": gate.id, "title": understood(gate.title), "to": wish.to}

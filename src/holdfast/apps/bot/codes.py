@@ -29,6 +29,9 @@ _SAID: Final = {
     "да": "approve",
     "отклонить": "reject",
     "нет": "reject",
+    "limits": "limit",
+    "ограничить": "limit",
+    "ограничения": "limit",
     "откат": ROLLBACK,
 }
 

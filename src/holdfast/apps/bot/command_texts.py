@@ -10,6 +10,11 @@ ONCALL = "Who is on duty, and who is next"
 RUNBOOKS = "Browse the runbooks"
 ROLLOUT = "Start a rollout"
 CAMPAIGN = "Start a campaign"
+LOAD = "Start a load test"
+TASKS = "Your roles and tasks in campaigns"
+ACCEPT = "Take a role in a campaign"
+DONE = "Tick off a task of a campaign"
+LOADSTOP = "Stop a load test"
 PAUSE = "Hold a rollout where it is"
 RESUME = "Let a paused rollout go on"
 ROLLBACK = "Undo what a run did"
@@ -27,6 +32,7 @@ HELP = "What the commands do"
 # --- sections of /help --------------------------------------------------------------------------------------
 INCIDENTS = "🚨 Incidents"
 ROLLOUTS = "🚀 Rollouts"
+CAMPAIGNS = "📣 Campaigns"
 ANSWERS = "✍️ Sign-offs"
 YOU = "👤 You"
 HELP_HEAD = "<b>What you can do here</b>"
@@ -69,6 +75,27 @@ ROLLOUT_USAGE = (
 )
 CAMPAIGN_USAGE = (
     "/campaign – I ask which\n/campaign black-friday – that one\n\nI show first what will happen, and ask."
+)
+LOAD_USAGE = (
+    "/load – I ask which\n/load customer-journeys – that one\n\nI show first what will happen, and ask."
+)
+TASKS_USAGE = (
+    "/tasks – what is asked of you in all running campaigns, with buttons\n"
+    "/tasks campaign-4f7qk2mz – all roles and open tasks of that one, and who has them"
+)
+ACCEPT_USAGE = (
+    "/accept campaign-4f7qk2mz commander – you have that role; its tasks are yours from then on\n"
+    "/accept – the only role for which you were asked; with several I show them\n\n"
+    "While nobody accepts, the next person on the role's list is asked."
+)
+DONE_USAGE = (
+    "/done campaign-4f7qk2mz check-dashboards all green – ticks it off; the rest is a note for the record\n"
+    "/done – your only open task; with several I show them"
+)
+LOADSTOP_USAGE = (
+    "/loadstop load-4f7qk2mz customers complain – its load ends within a second\n"
+    "/loadstop – with several I ask which\n\n"
+    "I ask once, first."
 )
 PAUSE_USAGE = (
     "/pause rollout-4f7qk2mz the CRM is slow – nothing goes forward; what is in place stays and is watched\n"

@@ -1,4 +1,4 @@
-"""The buttons of an open gate: approve and reject."""
+"""The buttons of an open gate: approve, go on with limits, reject."""
 
 from aiogram import Bot, F, Router
 from aiogram.types import CallbackQuery, Message
@@ -12,25 +12,23 @@ from holdfast.apps.bot.wishes import What, Wish
 from holdfast.domain.decisions import Choice
 from holdfast.domain.people import Person
 
-_CHOICES = {"a": Choice.APPROVE, "r": Choice.REJECT}
+CHOICES = {"a": Choice.APPROVE, "l": Choice.LIMIT, "r": Choice.REJECT}
 
 
 def decisions_router(errands: Errands, taps: Taps) -> Router:
-    """Route `a:<run id>:<button>` (approve) and `r:<run id>:<button>` (reject) to the run."""
+    """Route `a:<run id>:<button>` (approve), `l:…` (go on with limits) and `r:…` (reject) to the run."""
     router = Router(name="decisions")
 
     async def decide(query: CallbackQuery, received_at: float, bot: Bot) -> None:
         letter, run, button = button_parts(query)
-        wish = Wish(
-            what=What.DECIDE, id=f"telegram:{query.id}", run=run, button=button, choice=_CHOICES[letter]
-        )
+        wish = Wish(what=What.DECIDE, id=f"telegram:{query.id}", run=run, button=button, choice=CHOICES[letter])
 
         async def act(person: Person) -> TapAnswer:
             return tap_answer(await errands.begin(person, wish, bot=bot, at=tapped(query)))
 
         await taps.settle(query, received_at, act)
 
-    router.callback_query.register(decide, F.data.regexp(r"^[ar]:.+:[^:]+$"))
+    router.callback_query.register(decide, F.data.regexp(r"^[alr]:.+:[^:]+$"))
     return router
 
 

@@ -15,6 +15,7 @@ from holdfast.domain.view import MetricLine, RunView, StageView, VerdictView
 from holdfast.i18n import understood
 
 _LEVELS = {"green": "🟢", "yellow": "🟡", "red": "🔴"}
+_MARKS = {Choice.APPROVE: "👍", Choice.LIMIT: "🚧", Choice.REJECT: "👎"}
 _WORST_FIRST = ("red", "yellow", "", "green")
 _LONGEST = 3900  # of the 4096 that a message takes
 _BLOCK = 900
@@ -28,7 +29,7 @@ def dossier(view: RunView, gate: Gate, *, person: Person, people: People, now: d
     head = {"gate": gate.id, "run_title": understood(view.title), "run": view.run_id}
     blocks = [
         fill(texts.GATE_HEAD, question=understood(gate.question), **head),
-        fill(texts.GATE_ANSWERS, **{name: understood(getattr(gate, name)) for name in _ANSWERS}),
+        _answers(gate),
         _time(gate, person, now),
         _policy(gate, people, now),
         _diff(gate),
@@ -41,7 +42,17 @@ def dossier(view: RunView, gate: Gate, *, person: Person, people: People, now: d
     return _fitting([block for block in blocks if block])
 
 
-_ANSWERS = ("approve_label", "if_approved", "reject_label", "if_rejected", "if_nothing")
+def _answers(gate: Gate) -> str:
+    lines = [
+        fill(
+            texts.GATE_ANSWER,
+            mark=_MARKS[choice],
+            label=understood(gate.label(choice)),
+            follows=understood(gate.consequence(choice)),
+        )
+        for choice in gate.choices
+    ]
+    return "\n".join([*lines, fill(texts.GATE_UNANSWERED, follows=understood(gate.if_nothing))])
 
 
 def _fitting(blocks: list[str]) -> str:
@@ -173,7 +184,7 @@ def _metric(line: MetricLine) -> str:
 def _said(gate: Gate, person: Person) -> str:
     lines: list[str] = []
     for decision in gate.decisions:
-        mark = "👍" if decision.decision is Choice.APPROVE else "👎"
+        mark = _MARKS[decision.decision]
         at = f"{shown(decision.at, person.zone)}: " if decision.at else ""
         said = who_said(decision.model_copy(update={"at": None}))
         lines.append(fill("{mark} {at}{said}", mark=mark, at=at, said=understood(said)))

@@ -60,6 +60,7 @@ WHAT_EXTENSION = "keep gate {gate} open until {until}"
 WHAT_HANDOVER = "hand gate {gate} over to {to}"
 WHAT_STANDING = "hand all your gates over to {to}, {since} until {until}"
 WHAT_CODE = "a code to {choice} gate {gate}"
+WHAT_LIMIT_CODE = "a code to go on with limits at gate {gate}"
 
 # --- the list and one gate ----------------------------------------------------------------------------------
 NOTHING_WAITS = "Nothing waits for you."
@@ -81,10 +82,8 @@ LAPSES = {
 OPEN_BUTTON = "Open {gate}"
 CODE_BUTTON = "Code for UI / CLI"
 GATE_HEAD = "❓ <b>{question}</b>\n<code>{gate}</code> · {run_title}, run <code>{run}</code>"
-GATE_ANSWERS = (
-    "👍 <b>{approve_label}</b> → {if_approved}\n👎 <b>{reject_label}</b> → {if_rejected}\n"
-    "💤 <b>Nobody answers</b> → {if_nothing}"
-)
+GATE_ANSWER = "{mark} <b>{label}</b> → {follows}"
+GATE_UNANSWERED = "💤 <b>Nobody answers</b> → {follows}"
 GATE_TIME = "🕓 asked {age} ago\n⏳ {deadline}"
 GATE_AGAIN = "🔁 Asked again because: {why}"
 GATE_STALE = "🧾 The evidence is good until {until}; then it is taken anew and you are asked again."
@@ -114,7 +113,7 @@ SEVERAL_GATES = "gate: several runs ask '{name}'; name the run: {runs}"
 
 # --- codes --------------------------------------------------------------------------------------------------
 PRIVATE_ONLY = "That is secret, so I do it only in our private chat: write {command} to me there."
-CODE_CHOICE = "choice: write approve, reject or rollback, not '{word}'"
+CODE_CHOICE = "choice: write approve, limit, reject or rollback, not '{word}'"
 PASTE = (
     "<b>{what}</b>\n<pre>{paste}</pre>\nGood until {until}, for this answer only. Temporal UI: open the run, "
     "Send an Update, <code>decide</code>, paste it whole. Terminal: "
@@ -171,6 +170,7 @@ ENROL_DONE = (
 )
 AUDIT_ENROLLED = "{name} set up an authenticator app"
 AUDIT_CODE = "{name} was given an approval code to {choice} gate '{gate}'"
+AUDIT_LIMIT_CODE = "{name} was given an approval code to go on with limits at gate '{gate}'"
 AUDIT_STANDING = (
     "{name} handed all gates over to {to} from {since:%Y-%m-%d %H:%M} to {until:%Y-%m-%d %H:%M} UTC"
 )

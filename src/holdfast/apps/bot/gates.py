@@ -15,7 +15,7 @@ from aiogram.types import (
 )
 
 from holdfast.apps.bot import gate_texts as texts
-from holdfast.apps.bot.decisions import button_parts, tapped
+from holdfast.apps.bot.decisions import CHOICES, button_parts, tapped
 from holdfast.apps.bot.dossier import age_in_words, deadline_in_words, dossier, missing_in_words
 from holdfast.apps.bot.finding import Finder
 from holdfast.apps.bot.replies import reply
@@ -136,12 +136,11 @@ class Gates:
         return InlineKeyboardMarkup(inline_keyboard=rows) if rows else None
 
     def _keyboard(self, view: RunView, gate: Gate, person: Person) -> InlineKeyboardMarkup | None:
-        approve_label, reject_label = understood(gate.approve_label), understood(gate.reject_label)
-        labels = (("a", approve_label), ("r", reject_label), ("c", say(texts.CODE_BUTTON)))
-        approve, reject, code = (self._button(le, la, view.run_id, gate, person) for le, la in labels)
-        if approve is None or reject is None or code is None:
-            return None
-        return InlineKeyboardMarkup(inline_keyboard=[[approve, reject], [code]])
+        forward = ["a", "l"] if gate.limit_label else ["a", "r"]
+        rows = [forward, *([["r"]] if gate.limit_label else []), ["c"]]
+        made = [[self._button(le, _label(le, gate), view.run_id, gate, person) for le in row] for row in rows]
+        buttons = [[button for button in row if button is not None] for row in made]
+        return InlineKeyboardMarkup(inline_keyboard=buttons) if all(buttons) else None
 
     def _button(
         self, letter: str, label: str, run: str, gate: Gate, person: Person
@@ -151,6 +150,10 @@ class Gates:
         if len(data.encode()) > _CALLBACK_BYTES:
             return None
         return InlineKeyboardButton(text=label[:_LABEL] or "?", callback_data=data)
+
+
+def _label(letter: str, gate: Gate) -> str:
+    return understood(gate.label(CHOICES[letter])) if letter in CHOICES else say(texts.CODE_BUTTON)
 
 
 async def _show_chart(message: Message, chart: bytes) -> None:

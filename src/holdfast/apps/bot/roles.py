@@ -62,6 +62,11 @@ COMMANDS: Final[Mapping[str, Command]] = {
     "campaign": Command(
         line=texts.CAMPAIGN, usage=texts.CAMPAIGN_USAGE, section=texts.ROLLOUTS, kind="campaign"
     ),
+    "load": Command(line=texts.LOAD, usage=texts.LOAD_USAGE, section=texts.CAMPAIGNS, kind="load"),
+    "tasks": Command(line=texts.TASKS, usage=texts.TASKS_USAGE, section=texts.CAMPAIGNS, kind="campaign"),
+    "accept": Command(line=texts.ACCEPT, usage=texts.ACCEPT_USAGE, section=texts.CAMPAIGNS, kind="campaign"),
+    "done": Command(line=texts.DONE, usage=texts.DONE_USAGE, section=texts.CAMPAIGNS, kind="campaign"),
+    "loadstop": Command(line=texts.LOADSTOP, usage=texts.LOADSTOP_USAGE, section=texts.CAMPAIGNS, kind="load"),
     "runs": Command(line=texts.RUNS, usage=texts.RUNS_USAGE, section=texts.ROLLOUTS),
     "run": Command(line=texts.RUN, usage=texts.RUN_USAGE, section=texts.ROLLOUTS),
     "pause": Command(line=texts.PAUSE, usage=texts.PAUSE_USAGE, section=texts.ROLLOUTS),

@@ -6,12 +6,14 @@ from holdfast.apps.bot import start_texts as texts
 from holdfast.apps.bot.services import Services
 from holdfast.apps.bot.startable import Draft, Field
 from holdfast.apps.bot.texts import fill, first_lines, say
-from holdfast.domain.errors import InvalidInput, UnknownName
+from holdfast.domain.errors import InvalidInput, Unavailable, UnknownName
 from holdfast.domain.people import Person
 from holdfast.domain.strict import Strict
+from holdfast.i18n import understood
 from holdfast.ports.runs import RolloutRequest
 from holdfast.runbook.kinds.changes import AlembicChange
 from holdfast.runbook.kinds.rollout import RolloutSpec, Stage
+from holdfast.runbook.plan import systems_of_all
 
 _STAGES_LENGTH = 1800  # beside a summary of up to 1000 characters
 
@@ -59,7 +61,8 @@ class RolloutStarts:
         others = [p for p in rollout.paces if p != draft.pace]
         pace = fill(texts.PACE_OTHERS if others else texts.PACE, pace=draft.pace, others=", ".join(others))
         head = fill(texts.ROLLOUT_PREVIEW, title=rollout.title, summary=rollout.summary, name=rollout.name)
-        return f"{head}\n\n{stages}\n\n{fill(texts.ROLLOUT_RULES)}\n{pace}"
+        warned = "".join(f"\n{line}" for line in await self._freezes(rollout))
+        return f"{head}\n\n{stages}\n\n{fill(texts.ROLLOUT_RULES)}\n{pace}{warned}"
 
     async def start(self, person: Person, draft: Draft, *, run: str) -> bool:
         """Start it; False when the run was there already."""
@@ -82,6 +85,17 @@ class RolloutStarts:
             )
             for number, stage in enumerate(_rollout(spec).stages, start=1)
         ]
+
+    async def _freezes(self, spec: RolloutSpec) -> list[str]:
+        """Warn of what is frozen; where that is not known now, the run itself looks."""
+        holds = self._services.holds
+        if holds is None or spec.fix:
+            return []
+        try:
+            frozen = await holds.frozen(systems_of_all(spec))
+        except Unavailable:
+            return []
+        return [fill(texts.FROZEN, why=understood(freeze.describe_freeze())) for freeze in frozen[:1]]
 
     def _paces(self, draft: Draft) -> Sequence[str]:
         return list(self._services.library.rollout(draft.runbook).spec.paces)

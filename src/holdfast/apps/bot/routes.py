@@ -4,6 +4,7 @@ from aiogram import Dispatcher, Router
 
 from holdfast.apps.bot.basics import help_router, whoami_router
 from holdfast.apps.bot.browsing import Browsing
+from holdfast.apps.bot.campaign_starts import CampaignStarts, LoadStarts
 from holdfast.apps.bot.clerk import Clerk
 from holdfast.apps.bot.codes import Codes
 from holdfast.apps.bot.decisions import decisions_router, unknown_buttons_router
@@ -13,6 +14,7 @@ from holdfast.apps.bot.gates import Gates
 from holdfast.apps.bot.handing import Handing
 from holdfast.apps.bot.handovers import Handovers
 from holdfast.apps.bot.incidents import Incidents
+from holdfast.apps.bot.load_stops import LoadStops
 from holdfast.apps.bot.metrics import BotMetrics
 from holdfast.apps.bot.middlewares import ErrorsInWords, OnlyKnownPeople
 from holdfast.apps.bot.on_call import OnCall
@@ -29,6 +31,7 @@ from holdfast.apps.bot.services import Services
 from holdfast.apps.bot.startable import Startable
 from holdfast.apps.bot.starting import Starting
 from holdfast.apps.bot.taps import Taps
+from holdfast.apps.bot.tasking import Tasking
 
 
 class _OnCall:
@@ -40,6 +43,8 @@ class _OnCall:
         kinds: dict[str, Startable] = {
             "rollout": RolloutStarts(services),
             "incident": IncidentStarts(services),
+            "campaign": CampaignStarts(services),
+            "load": LoadStarts(services),
         }
         self.handovers = Handovers(services, self.questions)
         self.incidents = Incidents(services, self.questions, taps, self.handovers)
@@ -47,16 +52,19 @@ class _OnCall:
         self.starting = Starting(services, self.questions, kinds, listings=listings)
         self.browsing = Browsing(services, taps, kinds, self.starting)
         self.pausing = Pausing(services, self.questions)
+        self.tasking = Tasking(services, taps)
+        self.load_stops = LoadStops(services, self.questions)
         self.duty = OnCall(services)
 
     def commands(self) -> list[Router]:
         """Return the routers of commands and awaited texts; they need a known `person`."""
-        parts = (self.starting, self.browsing, self.incidents, self.handovers, self.pausing, self.duty)
+        starts = (self.starting, self.browsing, self.incidents, self.handovers)
+        parts = (*starts, self.pausing, self.tasking, self.load_stops, self.duty)
         return [*(part.commands() for part in parts), self.questions.private()]
 
     def buttons(self) -> list[Router]:
         """Return the routers of buttons."""
-        return [part.buttons() for part in (self.questions, self.browsing, self.incidents)]
+        return [part.buttons() for part in (self.questions, self.browsing, self.incidents, self.tasking)]
 
 
 def routes(services: Services, metrics: BotMetrics) -> Dispatcher:

@@ -13,6 +13,7 @@ from holdfast.domain.view import RunView
 from holdfast.ports.audit import AuditLog
 from holdfast.ports.delegations import StandingDelegations
 from holdfast.ports.duty import DutyBook
+from holdfast.ports.holds import Freezes
 from holdfast.ports.identity import Intents, SecondFactor
 from holdfast.ports.notices import NoticeBook
 from holdfast.ports.runs import RunControl
@@ -57,6 +58,7 @@ class Services:
         default_runbook: what a bare `/rollout` starts; empty to ask when there are several.
         answer_within: after this a person is told that the engine does not answer. Telegram forgets a tap
             about 15 seconds after it was made.
+        holds: says what is frozen before something is started; None leaves that to the run.
     """
 
     runs: RunControl
@@ -76,6 +78,7 @@ class Services:
     default_runbook: str = ""
     default_pace: str = "default"
     answer_within: timedelta = timedelta(seconds=11)
+    holds: Freezes | None = None
 
     @property
     def commands(self) -> CommandRules:

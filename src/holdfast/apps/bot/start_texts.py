@@ -19,6 +19,7 @@ ROLLOUT_PREVIEW = "🚀 <b>Start “{title}”?</b>\n<code>{name}</code> · {sum
 ROLLOUT_RULES = (
     "Each stage is checked, waits for its sign-off, and is watched share by share; what goes wrong is undone."
 )
+FROZEN = "❄️ {why}"
 PACE = "Pace: {pace}."
 PACE_OTHERS = "Pace: {pace} (there is also {others})."
 OTHER_PACE = "Pace: {choice}"

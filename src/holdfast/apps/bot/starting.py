@@ -1,4 +1,4 @@
-"""/rollout, /incident and /campaign: from a command to a run, whose start is shown and confirmed first."""
+"""/rollout, /incident, /campaign and /load: to a run whose start is shown and confirmed first."""
 
 from collections.abc import Awaitable, Callable, Mapping
 from datetime import UTC, datetime, timedelta
@@ -23,7 +23,7 @@ from holdfast.i18n import translate
 Listing = Callable[[Message, Person], Awaitable[None]]
 """Shows what there is of a kind, in answer to its bare command."""
 
-STARTS: Final = ("rollout", "incident", "campaign")
+STARTS: Final = ("rollout", "incident", "campaign", "load")
 """The commands that start something, each named like the kind of what it starts."""
 
 _LATEST_START = timedelta(minutes=15)

@@ -1,20 +1,28 @@
 from collections.abc import Iterable
 from importlib.metadata import version
+from typing import Annotated
 
 from cyclopts import App, Group, Parameter
 
+from holdfast.apps.cli.campaign_runs import add_campaign_runs
 from holdfast.apps.cli.decisions import DecisionCommands
 from holdfast.apps.cli.deps import CliDeps
 from holdfast.apps.cli.exits import sentences
 from holdfast.apps.cli.files import FileCommands
 from holdfast.apps.cli.gate_check import add_gate_check
 from holdfast.apps.cli.gates import GateCommands
+from holdfast.apps.cli.inventory import add_inventory
+from holdfast.apps.cli.load import add_load
 from holdfast.apps.cli.on_call import OnCallDeps, add_on_call
 from holdfast.apps.cli.outbox import add_outbox
 from holdfast.apps.cli.plan import add_plan
 from holdfast.apps.cli.records import RecordCommands, add_records
+from holdfast.apps.cli.report import add_report
 from holdfast.apps.cli.rollback import RollbackCommands
 from holdfast.apps.cli.runs import RunCommands
+from holdfast.apps.cli.schedule import add_schedule
+from holdfast.apps.cli.slo import add_slo
+from holdfast.apps.cli.tasks import add_tasks
 from holdfast.apps.cli.verdicts import add_verdicts
 
 _HELP = """\
@@ -29,6 +37,7 @@ Examples:
   holdfast show rollout-4f7qk2mz                 what is asked, on what numbers
   holdfast gate list --as boris                  what waits for me
   holdfast approve rollout-4f7qk2mz --as boris   answer the open gate
+  holdfast task list --as anna                   my roles and tasks in campaigns
   holdfast verdict explain rollout-4f7qk2mz      why the newest verdict is what it is
   holdfast plan support-surge                    what would change where; changes nothing
   holdfast oncall                                who is on duty, and who is next
@@ -62,6 +71,7 @@ Examples:
   holdfast gate list --as boris
   holdfast gate show rollout-4f7qk2mz
   holdfast gate approve rollout-4f7qk2mz --as boris
+  holdfast gate limit campaign-4f7qk2mz --as boris
   holdfast gate extend rollout-4f7qk2mz --until +7d --as boris
   holdfast gate delegate rollout-4f7qk2mz --to vera --as boris
   holdfast gate code rollout-4f7qk2mz --as boris
@@ -78,6 +88,14 @@ Examples:
 
 The JSON that proves who you are is sent to your private chat; paste it when you are asked.
 With --paste it is stored while no worker is up, and counted as soon as one is."""
+
+_LIMIT_EXAMPLES = """\
+Examples:
+  holdfast limit campaign-4f7qk2mz --as boris
+  holdfast limit campaign-4f7qk2mz --as boris --paste code.json
+
+Some gates take a third answer: go on, with limits; which ones, the gate says: holdfast gate show RUN.
+Where several people approve, one of them who wants limits is enough. A gate that does not offer it says so."""
 
 _REJECT_EXAMPLES = """\
 Examples:
@@ -118,10 +136,17 @@ def build_app(deps: CliDeps) -> App:
         default_parameter=Parameter(negative=()),
         error_formatter=str,
     )
-    _add_runs(app, RunCommands(deps))
+    _add_runs(app, RunCommands(deps), deps)
     add_gate_check(app, deps)
     _add_gates(app, GateCommands(deps), DecisionCommands(deps))
     app.command(RollbackCommands(deps).rollback, group=_DECISIONS, help_epilogue=_ROLLBACK_EXAMPLES)
+    campaigns = Group("Campaigns", sort_key=2)
+    add_load(app, deps.load, group=campaigns)
+    add_schedule(app, deps.schedule)
+    add_slo(app, deps.slo, group="Campaigns")
+    add_tasks(app, deps, group=campaigns)
+    add_inventory(app, deps.inventory)
+    add_report(app, deps.report)
     add_on_call(app, OnCallDeps(library=deps.library, duty=deps.duty))
     add_outbox(app, deps.outbox)
     _add_files(app, FileCommands(deps))
@@ -146,11 +171,12 @@ def main(deps: CliDeps, tokens: Iterable[str] | None = None) -> None:
         build_app(deps)(None if tokens is None else list(tokens))
 
 
-def _add_runs(app: App, commands: RunCommands) -> None:
+def _add_runs(app: App, commands: RunCommands, deps: CliDeps) -> None:
     group = Group("Runs", sort_key=1)
     run = App(name="run", help="Start a run.", group=group, help_epilogue=_RUN_EXAMPLES)
     run.command(commands.rollout, help_epilogue=_RUN_EXAMPLES)
     run.command(commands.incident, help_epilogue=_INCIDENT_EXAMPLES)
+    add_campaign_runs(run, deps)
     app.command(run)
     app.command(commands.runs, group=group)
     app.command(commands.show, group=group)
@@ -164,6 +190,7 @@ def _add_gates(app: App, looking: GateCommands, saying: DecisionCommands) -> Non
     for each in (gate, app):  # `holdfast approve` is short for `holdfast gate approve`
         where = group if each is app else None
         each.command(saying.approve, group=where, help_epilogue=_APPROVE_EXAMPLES)
+        each.command(saying.limit, group=where, help_epilogue=_LIMIT_EXAMPLES)
         each.command(saying.reject, group=where, help_epilogue=_REJECT_EXAMPLES)
     gate.command(saying.extend)
     gate.command(saying.delegate)
@@ -182,9 +209,11 @@ def _add_files(app: App, commands: FileCommands) -> None:
 def _add_roles(app: App, deps: CliDeps) -> None:
     group = Group("Processes", sort_key=4)
 
-    def worker() -> None:
-        """Serve runs until told to stop: workflows, changes, watching, the chat's messages."""
-        deps.start_worker()
+    def worker(
+        *, load_only: Annotated[bool, Parameter(help="Make load for tests and nothing else.")] = False
+    ) -> None:
+        """Serve runs until told to stop: workflows, changes, watching, the chat's messages, load tests."""
+        (deps.start_load if load_only else deps.start_worker)()
 
     def bot() -> None:
         """Serve the Telegram bot until told to stop: starts, approvals and questions from the chat."""

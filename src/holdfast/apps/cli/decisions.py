@@ -2,7 +2,7 @@
 
 import shlex
 from datetime import UTC, datetime
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any, Final, TypeVar
 
 from cyclopts import Parameter
 from pydantic import ValidationError
@@ -25,9 +25,11 @@ from holdfast.domain.decisions import (
     Signed,
 )
 from holdfast.domain.errors import InvalidInput
+from holdfast.domain.words import Act
 from holdfast.ports.runs import RunControl
 
 S = TypeVar("S", bound=Signed)
+_WORDS: Final[dict[str, str]] = {Act.ACCEPT: "task accept", Act.DONE: "task done", Act.STOP: "stop"}
 _To = Annotated[str, Parameter(name="--to", help="Who may answer in your place.", show_default=False)]
 
 
@@ -40,6 +42,10 @@ class DecisionCommands:
     async def approve(self, run: RunId, /, *, said: AllSaid, as_json: AsJson = False) -> None:
         """Approve what a run asks: it goes on."""
         await self._answer(run, Choice.APPROVE, said, Output(as_json=as_json))
+
+    async def limit(self, run: RunId, /, *, said: AllSaid, as_json: AsJson = False) -> None:
+        """Let a run go on with the limits that its gate names; only where the gate offers that."""
+        await self._answer(run, Choice.LIMIT, said, Output(as_json=as_json))
 
     async def reject(self, run: RunId, /, *, said: AllSaid, as_json: AsJson = False) -> None:
         """Refuse what a run asks: it stops, or rolls back what is out as a canary. Give a --reason."""
@@ -77,6 +83,9 @@ class DecisionCommands:
         reject: Annotated[
             bool, Parameter(help="For a rejection; give a --reason.", show_default=False)
         ] = False,
+        limit: Annotated[
+            bool, Parameter(help="For going on with limits, where the gate offers it.", show_default=False)
+        ] = False,
         rollback: Annotated[
             bool,
             Parameter(help="For a rollback; --to is then the last stage that stays.", show_default=False),
@@ -89,19 +98,22 @@ class DecisionCommands:
     ) -> None:
         """Have the approval JSON sent to your private chat, for use here or in the Temporal UI.
 
-        It is for an approval; with --reject for a rejection, with --until for another deadline, with --to for
-        handing over, with --rollback for a rollback. Anybody may ask, only the person whom --as names gets it.
+        It is for an approval; with --reject for a rejection, with --limit for going on with limits, with
+        --until for another deadline, with --to for handing over, with --rollback for a rollback. Anybody may
+        ask, only the person whom --as names gets it.
         """
-        if rollback and (reject or until or gate):
+        if rollback and (reject or limit or until or gate):
             raise InvalidInput(
-                "--rollback does not go with --reject, --until or --gate: one code is for one thing"
+                "--rollback does not go with --reject, --limit, --until or --gate: one code is for one thing"
             )
         said = Said(person=person, gate=ROLLBACK if rollback else gate, reason=reason)
         out = Output(as_json=as_json)
-        choice = Choice.REJECT if reject else Choice.APPROVE
+        choice = Choice.REJECT if reject else Choice.LIMIT if limit else Choice.APPROVE
         request = request_of(said, decision=choice, until=until, to=to)
-        if reject and (to or until):
-            raise InvalidInput("--reject does not go with --until or --to: one code is for one thing")
+        if reject and (to or until or limit):
+            raise InvalidInput("--reject does not go with --limit, --until or --to: one code is for one thing")
+        if limit and (to or until):
+            raise InvalidInput("--limit does not go with --until or --to: one code is for one thing")
         _needs_reason(request)
         async with self._deps.run_control() as control:
             reply = await control.send_code(run, request)
@@ -175,8 +187,12 @@ def how_to_get_one(run: str, request: CodeRequest) -> str:
     words = ["holdfast", "gate", "code", run, "--as", request.by]
     if request.decision is Choice.REJECT:
         words += ["--reject", "--reason", request.reason or "why"]
+    if request.decision is Choice.LIMIT:
+        words += ["--limit"]
     if request.gate == ROLLBACK:
         words += ["--rollback"]
+    if request.gate in set(Act):
+        words += ["--gate", request.gate]
     if request.to:
         words += ["--to", request.to]
     if request.until:
@@ -190,6 +206,8 @@ def how_to_get_one(run: str, request: CodeRequest) -> str:
 def _command(request: CodeRequest, run: str) -> str:
     if request.gate == ROLLBACK:
         return f"rollback {run} --to {request.to}" if request.to else f"rollback {run}"
+    if request.gate in _WORDS:
+        return f"{_WORDS[request.gate]} {run} {request.to}".rstrip()
     if request.to:
         return f"gate delegate {run}"
     return f"gate {'extend' if request.until else request.decision} {run}"

@@ -2,9 +2,14 @@ from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 
+from holdfast.apps.cli.inventory import InventoryDeps
+from holdfast.apps.cli.load import LoadDeps
 from holdfast.apps.cli.outbox import OutboxDeps
 from holdfast.apps.cli.plan import PlanDeps
 from holdfast.apps.cli.records import RecordDeps
+from holdfast.apps.cli.report import ReportDeps
+from holdfast.apps.cli.schedule import ScheduleDeps
+from holdfast.apps.cli.slo import SloDeps
 from holdfast.apps.cli.verdicts import VerdictDeps
 from holdfast.ports.duty import DutyBook
 from holdfast.ports.runs import RunControl
@@ -25,6 +30,11 @@ class CliDeps:
         plan: the systems and metrics that a plan reads.
         duty: lends the covers of those who are on duty.
         outbox: the messages of the bot.
+        load: makes load on this machine.
+        slo: service levels as code.
+        schedule: load tests that begin by themselves.
+        report, inventory: what campaigns leave behind.
+        start_load: serves load tests, and nothing else, until told to stop.
         default_pace: the pace of runs that are started without naming one.
     """
 
@@ -39,4 +49,10 @@ class CliDeps:
     plan: PlanDeps
     duty: Callable[[], AbstractAsyncContextManager[DutyBook]]
     outbox: OutboxDeps
+    load: LoadDeps
+    slo: SloDeps
+    schedule: ScheduleDeps
+    report: ReportDeps
+    inventory: InventoryDeps
+    start_load: Callable[[], None]
     default_pace: str = "default"

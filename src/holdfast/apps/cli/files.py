@@ -2,7 +2,7 @@ from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 from itertools import takewhile
 from pathlib import Path
-from typing import Annotated, Any, Final
+from typing import Annotated, Any, Final, TypeAlias
 
 from cyclopts import Parameter
 
@@ -12,7 +12,10 @@ from holdfast.apps.cli.output import Output, complain
 from holdfast.apps.cli.parameters import AsJson
 from holdfast.apps.cli.tables import table
 from holdfast.domain.errors import InvalidInput
+from holdfast.runbook.campaigns import review_campaign
+from holdfast.runbook.kinds.campaign import CampaignSpec
 from holdfast.runbook.kinds.incident import IncidentSpec
+from holdfast.runbook.kinds.load import LoadSpec
 from holdfast.runbook.kinds.rollout import RolloutSpec
 from holdfast.runbook.kinds.table import KINDS
 from holdfast.runbook.library import (
@@ -24,7 +27,9 @@ from holdfast.runbook.library import (
     SYSTEMS_FILE,
     RunbookLibrary,
 )
+from holdfast.runbook.load_review import review_load, review_test_of
 from holdfast.runbook.loader import (
+    LoadedRunbook,
     load_commands,
     load_duty,
     load_people,
@@ -39,6 +44,7 @@ from holdfast.runbook.schema import MODELS, schema_text, write_schemas
 from holdfast.runbook.source import read_source
 
 _SCHEMAS = "schemas"
+_Said: TypeAlias = tuple[dict[str, Any], tuple[str, ...]]
 
 
 class FileCommands:
@@ -146,11 +152,25 @@ def _check(path: Path, library: RunbookLibrary) -> str:
 
 def _check_runbook(path: Path, library: RunbookLibrary) -> str:
     loaded = load_runbook(path)
-    if isinstance(loaded.spec, RolloutSpec):
-        review(loaded.spec, library.people(), systems=library.systems(), source=loaded.source)
-    if isinstance(loaded.spec, IncidentSpec):
-        review_incident(loaded.spec, library.people(), library.policies(), source=loaded.source)
+    _review(loaded, library)
     return f"digest {loaded.digest}"
+
+
+def _review(loaded: LoadedRunbook[Any], library: RunbookLibrary) -> None:
+    """Check a runbook against the files beside it; raises RunbookInvalid, line by line."""
+    people, source = library.people(), loaded.source
+    match loaded.spec:
+        case RolloutSpec() as rollout:
+            review(rollout, people, systems=library.systems(), source=source)
+        case IncidentSpec() as incident:
+            review_incident(incident, people, library.policies(), source=source)
+        case CampaignSpec() as campaign:
+            review_campaign(campaign, people, library, source=source)
+            review_test_of(campaign, library, source=source)
+        case LoadSpec() as load:
+            review_load(load, people, source=source)
+        case _:
+            pass
 
 
 def _check_people(path: Path, _: RunbookLibrary) -> str:
@@ -208,20 +228,52 @@ def _lines(library: RunbookLibrary) -> Iterator[dict[str, Any]]:
 
 
 def _described(library: RunbookLibrary, name: str, kind: str) -> dict[str, Any]:
-    people = library.people()
-    if kind == "incident":
-        incident = library.incident(name)
-        openers = [person.name for person in people.holding(incident.spec.openers)]
-        said = {"digest": incident.digest, "title": incident.spec.title, "escalation": incident.spec.escalation}
-        return {**said, "stages": [], "paces": [], "starters": openers}
-    rollout = library.rollout(name)
+    describe, people = _DESCRIBED[kind], library.people()
+    said, starters = describe(library, name)
+    return {"stages": [], "paces": [], **said, "starters": [person.name for person in people.holding(starters)]}
+
+
+def _rollout(library: RunbookLibrary, name: str) -> _Said:
+    loaded = library.rollout(name)
+    stages, paces = [stage.name for stage in loaded.spec.stages], list(loaded.spec.paces)
+    return {**_head(loaded), "stages": stages, "paces": paces}, loaded.spec.starters
+
+
+def _incident(library: RunbookLibrary, name: str) -> _Said:
+    loaded = library.incident(name)
+    return {**_head(loaded), "escalation": loaded.spec.escalation}, loaded.spec.openers
+
+
+def _campaign(library: RunbookLibrary, name: str) -> _Said:
+    loaded = library.campaign(name)
+    spec = loaded.spec
+    window = {"opens": spec.opens.isoformat(), "closes": spec.closes.isoformat()}
     return {
-        "digest": rollout.digest,
-        "title": rollout.spec.title,
-        "stages": [stage.name for stage in rollout.spec.stages],
-        "paces": list(rollout.spec.paces),
-        "starters": [person.name for person in people.holding(rollout.spec.starters)],
-    }
+        **_head(loaded),
+        **window,
+        "load_test": spec.load_test.runbook,
+        "contexts": list(spec.contexts),
+    }, spec.starters
+
+
+def _load(library: RunbookLibrary, name: str) -> _Said:
+    loaded = library.load_test(name)
+    phases = loaded.spec.all_phases
+    rates = {"highest_rate": max(phase.rate for phase in phases), "seconds": loaded.spec.lasts.total_seconds()}
+    return {**_head(loaded), **rates}, loaded.spec.starters
+
+
+def _head(loaded: LoadedRunbook[Any]) -> dict[str, Any]:
+    return {"digest": loaded.digest, "title": loaded.spec.title}
+
+
+# Of each kind what stands in the list, and the roles and names of those who may start it.
+_DESCRIBED: Final[Mapping[str, Callable[[RunbookLibrary, str], _Said]]] = {
+    "rollout": _rollout,
+    "incident": _incident,
+    "campaign": _campaign,
+    "load": _load,
+}
 
 
 def _row(line: dict[str, Any]) -> list[str]:

@@ -374,6 +374,7 @@ def _document(view: RunView | None, order: _Order, url: str, code: GateExit) -> 
         "risk": None,
         "verdict": None,
         "waits_for": [],
+        "limited": False,
         "exit": int(code),
     }
     if view is not None:
@@ -384,6 +385,7 @@ def _document(view: RunView | None, order: _Order, url: str, code: GateExit) -> 
             "stages": [s.model_dump(mode="json", include=_OF_STAGE) for s in view.stages],
             "risk": None if verdict is None or verdict.risk_percent is None else verdict.risk_percent / 100,
             "verdict": verdict.outcome if verdict else None,
+            "limited": any(closed.limited for closed in view.closed_gates),
             "waits_for": list(standing.waiting_for(gate, view.people, datetime.now(UTC))) if gate else [],
         }
     return document | ({"attach": order.attach} if code is GateExit.GOES_ON else {})

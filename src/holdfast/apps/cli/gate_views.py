@@ -49,6 +49,7 @@ def gate_document(gate: Gate, waiting: Iterable[str]) -> dict[str, Any]:
     """Return a gate for programs, without what only its own buttons may know."""
     return {
         "gate": gate.model_dump(mode="json", exclude=PRIVATE_OF_GATE),
+        "limited": gate.limited,
         "missing": gate.missing,
         "waiting": list(waiting),
     }
@@ -78,8 +79,7 @@ def _lines(gate: Gate, people: People, now: datetime) -> Iterator[str]:
     if gate.again_because:
         yield f"Asked again, because this changed: {gate.again_because}"
     yield ""
-    yield f"{gate.approve_label}: {gate.if_approved}"
-    yield f"{gate.reject_label}: {gate.if_rejected}"
+    yield from (f"{gate.label(choice)}: {gate.consequence(choice)}" for choice in gate.choices)
     yield f"Nothing done: {gate.if_nothing}"
     yield ""
     yield from _steps(gate)

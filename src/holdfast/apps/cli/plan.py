@@ -1,6 +1,6 @@
 """What a rollout would change where, and the worst that it can do; nothing is changed."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,12 +13,13 @@ from holdfast.apps.cli.exits import Exit
 from holdfast.apps.cli.output import Output
 from holdfast.apps.cli.parameters import AsJson
 from holdfast.apps.cli.plan_stages import Planner, StagePlan, whole_rollout
-from holdfast.apps.cli.plan_views import foot, head, stage_view
-from holdfast.domain.errors import UnknownName
+from holdfast.apps.cli.plan_views import foot, freeze_view, head, stage_view
+from holdfast.domain.errors import Unavailable, UnknownName
 from holdfast.ports.changes import ChangeProvider
+from holdfast.ports.holds import Held
 from holdfast.ports.metrics import MetricsSource
 from holdfast.runbook.library import RunbookLibrary
-from holdfast.runbook.plan import Plan
+from holdfast.runbook.plan import Plan, systems_of_all
 from holdfast.runbook.review import review
 
 _HELP: Final = """\
@@ -30,8 +31,8 @@ Examples:
   holdfast plan support-surge --json | jq '.problems'
 
 It reads the systems and the metrics from this machine, as a worker would, with
-the same checks as the run. The Temporal server is not asked. Each stage is
-planned as if those before it were in place.
+the same checks as the run. The Temporal server is asked for nothing but what is
+frozen. Each stage is planned as if those before it were in place.
 
 Exit codes:
   0  everything could be planned, and nothing stands in the way
@@ -52,12 +53,14 @@ class PlanDeps:
         providers: reads the systems, by kind of change; called once a command.
         metrics: the metrics backend; entered once a command.
         default_pace: the pace of runs that are started without naming one.
+        frozen: which of these systems are frozen now, and by whom; not given: nobody is asked.
     """
 
     library: Callable[[], RunbookLibrary]
     providers: Callable[[], Mapping[str, ChangeProvider]]
     metrics: Callable[[], AbstractAsyncContextManager[MetricsSource]]
     default_pace: str = "default"
+    frozen: Callable[[Sequence[str]], Awaitable[Sequence[Held]]] | None = None
 
 
 class PlanCommand:
@@ -86,6 +89,7 @@ class PlanCommand:
         out, requester = Output(as_json=as_json), person.strip().lower()
         request = PlanRequest(runbook=runbook, requested_by=requester, pace=pace or self._deps.default_pace)
         plan = _reviewed(_library(self._deps.library(), runbook), request)
+        freezes = await self._freezes(plan)
         async with self._deps.metrics() as metrics:
             planner = Planner(
                 plan, self._deps.providers(), metrics, requester=requester, dry_run=not no_dry_run
@@ -93,10 +97,22 @@ class PlanCommand:
             stages = await _shown(plan, planner, out)
         code = Exit.OTHERWISE if any(stage.problems for stage in stages) else Exit.DONE
         if as_json:
-            out.document(_document(plan, stages, code))
+            out.document(_document(plan, stages, code) | {"frozen": freezes})
         else:
+            if freezes:
+                out.show(freeze_view(freezes))
             out.show(foot(stages, whole_rollout(stages)))
         return code
+
+    async def _freezes(self, plan: Plan) -> list[str]:
+        """Return why a run would be refused now; a server that does not answer is no reason not to plan."""
+        if self._deps.frozen is None or plan.spec.fix:
+            return []
+        try:
+            frozen = await self._deps.frozen(systems_of_all(plan.spec))
+        except Unavailable as error:
+            return [f"it is not known whether anything is frozen: {error}"]
+        return [freeze.describe_freeze() for freeze in frozen]
 
 
 def add_plan(app: App, deps: PlanDeps, *, group: str | None = None) -> None:
@@ -160,6 +176,9 @@ def _document(plan: Plan, stages: list[StagePlan], code: Exit) -> dict[str, Any]
         "pace": plan.pace_name,
         "target": spec.target.endpoint,
         "environment": spec.target.environment,
+        "fix": spec.fix,
+        "team": spec.team,
+        "unblocks": spec.unblocks,
         "starters": [person.name for person in plan.people.holding(spec.starters)],
         "stages": [stage.model_dump(mode="json") for stage in stages],
         "exposure": whole_rollout(stages).model_dump(mode="json"),

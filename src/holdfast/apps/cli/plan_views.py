@@ -12,7 +12,7 @@ from rich.table import Table
 from rich.text import Text
 
 from holdfast.apps.cli.plan_stages import EffectPlan, FieldChange, Signers, StagePlan, Watch, Worst
-from holdfast.runbook.plan import ALL, SHARE_KIND, Plan
+from holdfast.runbook.plan import ALL, SHARE_KIND, Plan, describe_urgency
 from holdfast.verdict.words import span_words
 
 _WIDTH: Final = 100
@@ -25,13 +25,20 @@ def head(plan: Plan) -> RenderableType:
     """Show which runbook this is, and who may start it."""
     spec = plan.spec
     starters = ", ".join(person.name for person in plan.people.holding(spec.starters))
+    urgency = describe_urgency(spec, plan.people)
     return _narrow(
         Text(f"Plan: {spec.title}", style="bold"),
         Text(
             f"runbook {spec.name} ({plan.digest}), pace {plan.pace_name}, environment "
             f"{spec.target.environment}; may be started by {starters}. Nothing is changed by planning it."
         ),
+        *([Text(f"{urgency[:1].upper()}{urgency[1:]}.")] if urgency else []),
     )
+
+
+def freeze_view(freezes: list[str]) -> RenderableType:
+    """Show what is frozen, one sentence each."""
+    return _narrow(*(Text(f"\nFrozen: {said}", style=_WARNING) for said in freezes))
 
 
 def stage_view(stage: StagePlan, told: dict[str, int]) -> RenderableType:

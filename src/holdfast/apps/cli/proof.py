@@ -15,6 +15,7 @@ from holdfast.apps.cli.output import complain
 from holdfast.domain.decisions import CodeRequest, Decision, Extension, Handover, RollBack, Signed, parse
 from holdfast.domain.errors import DecisionRefused, InvalidInput
 from holdfast.domain.ids import digest_of
+from holdfast.domain.words import Word
 
 S = TypeVar("S", bound=Signed)
 
@@ -82,7 +83,9 @@ def proven(model: type[S], text: str, request: CodeRequest, *, evidence: str) ->
 def _mix_ups(said: Signed, request: CodeRequest, evidence: str) -> Iterator[str]:
     if said.by != request.by:
         yield f"that JSON is for {said.by}, and you said --as {request.by}: each person needs their own"
-    if request.gate and said.gate != request.gate:
+    if isinstance(said, Word) and said.act != request.gate:
+        yield f"that JSON says '{said.act}', and this command says '{request.gate}': have another one sent"
+    elif request.gate and said.gate != request.gate:
         yield f"that JSON is for gate '{said.gate}', and this is about gate '{request.gate}'"
     if evidence and said.evidence != evidence:
         yield (
@@ -98,6 +101,8 @@ def _other_action(said: Signed, request: CodeRequest) -> Iterator[str]:
     match said:
         case Decision() if said.decision is not request.decision:
             yield f"that JSON says '{said.decision}'; to say so: holdfast gate {said.decision}"
+        case Word() if said.to != request.to:
+            yield f"that JSON is about '{said.to}', and you named '{request.to}'"
         case RollBack() if said.to != request.to:
             yield f"that JSON rolls back {_stays(said.to)}, and this is about rolling back {_stays(request.to)}"
         case Handover() if request.to and said.to != request.to:

@@ -7,8 +7,10 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from holdfast.apps.cli.campaign_views import campaign_parts, load_parts
 from holdfast.apps.cli.gate_views import gate_panel
 from holdfast.apps.cli.tables import moment, table
+from holdfast.domain.decisions import Choice
 from holdfast.domain.gates import Gate, outcome_of
 from holdfast.domain.journal import JournalEntry
 from holdfast.domain.view import IncidentView, RunView, StageView, VerdictView
@@ -31,19 +33,18 @@ def whole_run(view: RunView) -> RenderableType:
 def _parts(view: RunView) -> Iterator[RenderableType]:
     yield Text(f"{view.run_id}: {view.title}", style="bold")
     yield Text(f"{view.state}: {view.headline}")
-    pace = "" if view.incident else f", pace {view.pace}"
+    pace = f", pace {view.pace}" if view.kind == "rollout" else ""
     yield Text(
         f"runbook {view.runbook} ({view.digest or 'not read yet'}){pace}, started by "
         f"{view.requested_by} at {view.started_at:%Y-%m-%d %H:%M:%S} UTC"
     )
     if view.paused_by:
         yield Text(f"Paused by {view.paused_by}; may let it go on: {', '.join(view.may_pause) or 'nobody'}.")
-    if view.incident:
-        yield Text("\n".join(_incident(view.incident, datetime.now(UTC))))
+    yield from _of_kind(view)
     if view.gate:
         yield gate_panel(view.gate, view.people, datetime.now(UTC))
         yield Text(how_to_answer(view.gate, view.run_id))
-    if view.stages or view.incident is None:
+    if view.stages or view.kind == "rollout":
         yield table(("stage", "change", "state"), map(_stage, view.stages), title="Plan")
     if view.verdict:
         yield from verdict(view.verdict, view.baseline, view.run_id)
@@ -59,10 +60,20 @@ def _parts(view: RunView) -> Iterator[RenderableType]:
         yield Text("\n".join(f"{line.at:%H:%M:%S}  {line.text}" for line in view.log))
 
 
+def _of_kind(view: RunView) -> Iterator[RenderableType]:
+    if view.incident:
+        yield Text("\n".join(_incident(view.incident, datetime.now(UTC))))
+    if view.campaign:
+        yield from campaign_parts(view.campaign)
+    if view.load:
+        yield from load_parts(view.load)
+
+
 def how_to_answer(gate: Gate, run_id: str) -> str:
     """Return the commands that answer this very gate on this very evidence."""
     options = f"--as NAME --gate {gate.id} --evidence {gate.evidence}"
-    return f"holdfast approve {run_id} {options}\nholdfast reject  {run_id} {options} --reason '…'\n"
+    limit = f"holdfast limit   {run_id} {options}\n" if Choice.LIMIT in gate.choices else ""
+    return f"holdfast approve {run_id} {options}\n{limit}holdfast reject  {run_id} {options} --reason '…'\n"
 
 
 def _incident(incident: IncidentView, now: datetime) -> Iterator[str]:

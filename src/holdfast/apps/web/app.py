@@ -14,6 +14,7 @@ from holdfast.apps.web.deciding import Deciding
 from holdfast.apps.web.forms import ROLL_BACK_PIN, Fields, FormSeals
 from holdfast.apps.web.guard import Guarded
 from holdfast.apps.web.pages import Pages
+from holdfast.apps.web.reporting import Reporting
 from holdfast.apps.web.services import WebServices
 from holdfast.apps.web.sheet import Said
 from holdfast.apps.web.undoing import RollingBack
@@ -39,14 +40,19 @@ _BROKEN: Final = (
 
 
 def build_app(services: WebServices) -> Starlette:
-    """Return the web page as an ASGI application: `/g/{token}`, `/static/page.css` and `/healthz`."""
+    """Return the web page as an ASGI application.
+
+    It serves `/g/{token}`, `/reports/{run}`, `/static/page.css` and `/healthz`.
+    """
     seals = FormSeals(services.keyring)
     pages = Pages(services, seals)
-    gates = _Gates(services, pages, seals)
+    gates, reporting = _Gates(services, pages, seals), Reporting(services, pages, seals)
     return Starlette(
         routes=[
             Route("/g/{token}", gates.show, methods=["GET"]),
             Route("/g/{token}", gates.take, methods=["POST"]),
+            Route("/reports/{run}", reporting.show, methods=["GET"]),
+            Route("/reports/{run}", reporting.send, methods=["POST"]),
             Route("/static/page.css", _style),
             Route("/healthz", _healthz),
         ],

@@ -220,7 +220,7 @@ def _choice(fields: Fields) -> Choice:
     try:
         return Choice(fields.say)
     except ValueError:
-        raise DecisionRefused(Answer.UNREADABLE, "Press one of the two buttons to answer.") from None
+        raise DecisionRefused(Answer.UNREADABLE, "Press one of the buttons to answer.") from None
 
 
 def whole(pasted: str) -> Any:

@@ -28,9 +28,10 @@ class Fields:
     Attributes:
         form: the form's own random id; a form that is sent twice counts once.
         evidence: digest of the evidence that the page showed.
-        say: `approve`, `reject` or `pin`; of the form for a rollback `roll_back` or `roll_back_pin`.
+        say: `approve`, `limit`, `reject` or `pin`; of the form for a rollback `roll_back` or `roll_back_pin`.
         reason, code, pasted: as typed.
         stays: of a rollback the stage that stays; empty: none.
+        person: of the form for a link to a report, whose link.
     """
 
     form: str
@@ -40,6 +41,7 @@ class Fields:
     code: str = ""
     pasted: str = ""
     stays: str = ""
+    person: str = ""
 
     @property
     def about_rollback(self) -> bool:
@@ -74,6 +76,7 @@ class FormSeals:
             code=typed.get("code", ""),
             pasted=typed.get("pasted", "").strip(),
             stays=typed.get("stays", ""),
+            person=typed.get("person", "").strip().lower(),
         )
         seal = typed.get("seal", "").encode()
         keys = self._keyring.derive_all(_PURPOSE)

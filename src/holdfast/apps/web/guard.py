@@ -73,11 +73,11 @@ class Guarded:
 def _add_headers(message: Message) -> None:
     headers = MutableHeaders(scope=message)
     for name, value in _HEADERS.items():
-        headers[name] = value
+        headers.setdefault(name, value)
     headers.setdefault("Cache-Control", "no-store")
 
 
 def _page(scope: Scope) -> str:
     """Name the page without the link's token."""
     first = str(scope["path"]).split("/")[1:2]
-    return f"/{first[0]}" if first and first[0] in {"g", "static", "healthz"} else "other"
+    return f"/{first[0]}" if first and first[0] in {"g", "reports", "static", "healthz"} else "other"

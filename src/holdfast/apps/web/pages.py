@@ -18,13 +18,14 @@ from holdfast.apps.web.sheet import (
     Sheet,
     UndoForm,
     choices_of,
+    report_of,
     sheet_of,
     what_may_be_undone,
 )
-from holdfast.apps.web.words import clock, moment, veiled
+from holdfast.apps.web.words import brief, clock, latency, moment, veiled
 from holdfast.domain import progress
 from holdfast.domain.decisions import ROLLBACK, Answer
-from holdfast.domain.errors import DecisionRefused
+from holdfast.domain.errors import DecisionRefused, HoldfastError
 from holdfast.domain.gates import Gate, who_said
 from holdfast.domain.links import LinkClaim
 from holdfast.domain.people import Person
@@ -101,11 +102,16 @@ class Pages:
         about_gate, about_rollback = (typed, None) if typed and not typed.about_rollback else (None, typed)
         sheet = await self._with_form(sheet, token, claim, about_gate.reason if about_gate else "")
         sheet = replace(await self._with_undo(sheet, token, about_rollback), said=said)
+        sheet = replace(sheet, test=await self._test(view), report=report_of(view, token))
         return self._page("gate.html", status, sheet=sheet, zone=person.zone)
 
     def told(self, title: str, text: str, status: int) -> HTMLResponse:
         """Render one sentence."""
         return self._page("told.html", status, title=title, text=text)
+
+    def ask_for_link(self, run: str, *, form: str, seal: str, asked_for: str) -> HTMLResponse:
+        """Render the form for those who come to a report without a link."""
+        return self._page("link.html", 200, run=run, form=form, seal=seal, asked_for=asked_for)
 
     async def proof_of(self, person: Person, gate: Gate | None) -> Proof:
         """Return what this person has to show besides the link; without a gate, what is sure without it."""
@@ -149,6 +155,16 @@ class Pages:
         )
         return replace(sheet, undo=undo)
 
+    async def _test(self, view: RunView) -> RunView | None:
+        """Return the load test that a campaign runs; one that does not answer is left out."""
+        if view.campaign is None or not view.campaign.test_running:
+            return None
+        try:
+            return await self._services.runs.view(view.campaign.test_running)
+        except HoldfastError as error:
+            _log.info("load test not shown", run=view.campaign.test_running, why=str(error))
+            return None
+
     async def _chart(self, view: RunView) -> bytes | None:
         async with self._drawing:
             try:
@@ -159,6 +175,13 @@ class Pages:
 
     def _page(self, template: str, status: int, **shown: Any) -> HTMLResponse:
         html = self._templates.get_template(template).render(
-            **shown, moment=moment, clock=clock, who_said=who_said, progress=progress, measured=measured
+            **shown,
+            moment=moment,
+            brief=brief,
+            clock=clock,
+            latency=latency,
+            who_said=who_said,
+            progress=progress,
+            measured=measured,
         )
         return HTMLResponse(html, status_code=status)

@@ -1,6 +1,6 @@
 """What the web page needs from the outside, handed in by the composition root."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -9,8 +9,10 @@ from holdfast.domain.people import People
 from holdfast.domain.proofs import Keyring
 from holdfast.domain.view import RunView
 from holdfast.ports.audit import AuditLog
+from holdfast.ports.campaigns import CampaignLog
 from holdfast.ports.identity import Intents, SecondFactor
 from holdfast.ports.notices import PrivateChannel
+from holdfast.ports.reports import Reports
 from holdfast.ports.runs import RunControl
 
 
@@ -28,6 +30,9 @@ class WebServices:
         render_chart: a run → PNG of its newest numbers, or None where there is nothing to draw; may take a
             second.
         email: sends PINs; None where no e-mail is set up.
+        channels: send links to reports, the preferred one first.
+        campaigns: what is kept of campaigns: who may read a report.
+        reports: makes them.
         now: the present moment, aware.
     """
 
@@ -40,4 +45,7 @@ class WebServices:
     links: WebLinks
     render_chart: Callable[[RunView], bytes | None]
     email: PrivateChannel | None
+    channels: Sequence[PrivateChannel]
+    campaigns: CampaignLog
+    reports: Reports
     now: Callable[[], datetime]

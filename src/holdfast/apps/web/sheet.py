@@ -5,9 +5,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
+from typing import Final
 
 from holdfast.apps.web.words import distance
 from holdfast.domain import progress, standing
+from holdfast.domain.campaign import Phase
 from holdfast.domain.decisions import Choice, Decision
 from holdfast.domain.errors import DecisionRefused
 from holdfast.domain.gates import Gate, GateState, outcome_of
@@ -16,6 +18,10 @@ from holdfast.domain.people import People, Person
 from holdfast.domain.proofs import TOTP
 from holdfast.domain.rollback import may_be_undone, may_stay, undoing
 from holdfast.domain.view import RunView, StageView
+
+_LIVE_SECONDS: Final = 3
+_WATCHED_SECONDS: Final = 30
+_REPORTED: Final = frozenset({Phase.OPEN, Phase.ANALYSIS, Phase.CLOSED})
 
 
 class Proof(StrEnum):
@@ -112,6 +118,8 @@ class Sheet:
         undo: None when there is nothing to roll back, or not for this person.
         said: what became of what the person has just done.
         hint: why there is no form, or what to mind.
+        test: the load test that a campaign runs at this moment.
+        report: address of the campaign's report, relative to this page; empty where none can be made yet.
     """
 
     view: RunView
@@ -127,6 +135,18 @@ class Sheet:
     deadline: str = ""
     chart: str = ""
     earlier: tuple[str, ...] = field(default_factory=tuple)
+    test: RunView | None = None
+    report: str = ""
+
+    @property
+    def renew_seconds(self) -> int:
+        """How often the page renews itself: where figures change, and nobody is typing or reading an answer."""
+        view = self.view
+        if self.form or self.undo or self.said or view.state.ended:
+            return 0
+        if self.test or view.load:
+            return _LIVE_SECONDS
+        return _WATCHED_SECONDS if view.campaign and view.campaign.phase is Phase.OPEN else 0
 
     @property
     def is_open(self) -> bool:
@@ -160,11 +180,18 @@ def sheet_of(view: RunView, claim: LinkClaim, person: Person, *, now: datetime, 
     )
 
 
+def report_of(view: RunView, token: str) -> str:
+    """Return where the report of a campaign is, for whoever came by this link; empty where there is none."""
+    if view.campaign is None or view.campaign.phase not in _REPORTED:
+        return ""
+    return f"../reports/{view.run_id}?link={token}"
+
+
 def choices_of(gate: Gate, view: RunView, person: Person, *, now: datetime) -> tuple[tuple[Choice, ...], str]:
     """Return what this person may say to the gate, and why nothing if it is nothing."""
     may: list[Choice] = []
     why = ""
-    for choice in Choice:
+    for choice in gate.choices:
         decision = Decision(gate=gate.id, decision=choice, by=person.name, reason="-", proofs=(TOTP,))
         try:
             standing.check(decision, gate, closed=view.closed_gates, people=view.people, now=now)

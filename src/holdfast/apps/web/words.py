@@ -18,6 +18,11 @@ def clock(at: datetime, zone: ZoneInfo) -> str:
     return f"{at.astimezone(zone):%d %b %H:%M:%S}"
 
 
+def brief(at: datetime, zone: ZoneInfo) -> str:
+    """Write a moment for a table, e.g. `21 Nov, 04:12`."""
+    return f"{at.astimezone(zone):%d %b, %H:%M}"
+
+
 def distance(at: datetime, now: datetime) -> str:
     """Say how far a moment is away, e.g. `in 2 d 3 h` or `4 min ago`."""
     span = _span(abs(at - now))
@@ -32,6 +37,13 @@ def _span(span: timedelta) -> str:
     if hours:
         return f"{hours} h {minutes} min" if minutes else f"{hours} h"
     return f"{minutes} min" if minutes else "less than a minute"
+
+
+def latency(seconds: float | None) -> str:
+    """Write a latency, e.g. `85 ms`, `1.85 s`; a dash where nothing was answered."""
+    if seconds is None:
+        return "–"
+    return f"{seconds:.3g} s" if seconds >= 1 else f"{seconds * 1000:.0f} ms"
 
 
 def veiled(address: str) -> str:

@@ -3,18 +3,24 @@
 from pydantic import BaseModel
 
 from holdfast.domain.decisions import DecisionReply
+from holdfast.domain.precedence import GiveWay
 from holdfast.domain.view import MessageRef, RunState, RunView
 from holdfast.ports.runs import RolloutRequest
 from holdfast.runbook.plan import Plan
 
 
 class Carried(BaseModel):
-    """What a run takes along when it continues as new, at a stage boundary."""
+    """What a run takes along when it continues as new, at a stage boundary.
+
+    Attributes:
+        ways: what goes before the run.
+    """
 
     plan: Plan
     view: RunView
     message: MessageRef | None = None
     replies: dict[str, DecisionReply] = {}
+    ways: list[GiveWay] = []
 
 
 class RolloutInput(RolloutRequest):

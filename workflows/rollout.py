@@ -1,7 +1,7 @@
 """The staged fix rollout: stage after stage, until one is not promoted. What a stage is stands in `stage.py`.
 
-What it takes from people stands in `heard.py`, `gated.py`, `stoppable.py` and `pausable.py`. Ask the
-Query `view` for the whole state.
+What it takes from people stands in `heard.py`, `gated.py`, `stoppable.py` and `pausable.py`, what it takes from
+other runs in `yielding.py`. Ask the Query `view` for the whole state.
 """
 
 import asyncio
@@ -16,9 +16,10 @@ from workflows.effects import even_if_cancelled
 from workflows.gate import GateKeeper
 from workflows.hearing import Hearing
 from workflows.holding import Holding
-from workflows.pausable import PausableRun
+from workflows.precedence import GivingWay, Precedence
 from workflows.stage import StageRun
 from workflows.undoing import Undoing
+from workflows.yielding import YieldingRun
 
 with workflow.unsafe.imports_passed_through():
     from holdfast.domain.decisions import RollBack
@@ -29,7 +30,7 @@ with workflow.unsafe.imports_passed_through():
 
 
 @workflow.defn(name="rollout")
-class Rollout(PausableRun):
+class Rollout(YieldingRun):
     """One run of a rollout runbook."""
 
     @workflow.init
@@ -40,6 +41,7 @@ class Rollout(PausableRun):
         self._board = Board(view, carried.message if carried else None)
         self._gates = GateKeeper(self._board)
         self._hearing = Hearing(self._gates, carried.replies if carried else None)
+        self._giving_way = GivingWay(carried.ways if carried else None)
         self._pinned: Plan | None = None
         self._undone: RollBack | None = None  # the newest request that is dealt with
 
@@ -71,7 +73,9 @@ class Rollout(PausableRun):
             return self._board.end(RunState.FAILED, f"the runbook cannot be used: {calls.reason(error)}")
         self._gates.know(plan.people, mfa=plan.spec.target.is_production)
         self._board.view.may_roll_back = self._board.view.may_pause = may_roll_back(plan)
-        holding = Holding(self._board, plan)
+        precedence = Precedence(self._board, self._gates, plan)
+        holding = Holding(self._board, plan, precedence=precedence, giving_way=self._giving_way)
+        self._holding = holding
         undoing = Undoing(self._board, self._gates, holding, plan)
         try:
             ending = await self._unless_called_off(self._roll_out(start, plan, holding, undoing), undoing)
@@ -144,7 +148,13 @@ class Rollout(PausableRun):
         await self._gates.settled()  # what is not on record yet would be lost
         if self._wanted is None and workflow.all_handlers_finished():
             board = self._board
-            carried = Carried(plan=plan, view=board.view, message=board.message, replies=self._hearing.replies)
+            carried = Carried(
+                plan=plan,
+                view=board.view,
+                message=board.message,
+                replies=self._hearing.replies,
+                ways=self._giving_way.ways,
+            )
             workflow.continue_as_new(start.model_copy(update={"carried": carried}))
 
 

@@ -87,7 +87,7 @@ class StageRun:
                 exposure=exposure,
                 again=again,
             )
-            await self._answered(gate)
+            await self._answered_at_rest(gate)
             if gate.turned_down:
                 return await self._refused("rejected")
             # The sign-off may have taken weeks: look again before acting.
@@ -239,7 +239,7 @@ class StageRun:
             attempt += 1
             await self._holding.release()
             gate = questions.ask_about_problems(self._gates, f"{gate_id}-{attempt}", self._stage, report)
-            await self._answered(gate)
+            await self._answered_at_rest(gate)
             if gate.turned_down:
                 return "stopped because the checks did not pass"
 
@@ -251,7 +251,10 @@ class StageRun:
         try:
             report = await calls.check_stage(self._plan, self._stage)
             taken = await taking
-        except BaseException:
+        except (
+            Exception,
+            asyncio.CancelledError,
+        ):  # not when the worker drops the run: nothing is awaited then
             taking.cancel()
             await ended(taking)
             raise
@@ -287,6 +290,14 @@ class StageRun:
             if not good.problem:
                 return
             self._gates.void(gate, good.problem)
+
+    async def _answered_at_rest(self, gate: Gate) -> None:
+        """Ask while nothing of the stage is out: what is held may be let go of for somebody who goes first."""
+        self._holding.at_rest = True
+        try:
+            await self._answered(gate)
+        finally:
+            self._holding.at_rest = False
 
     async def _answered(self, gate: Gate) -> None:
         """Ask, and wait until the gate is closed."""

@@ -6,13 +6,17 @@ from typing import Any
 import pytest
 import yaml
 
+from holdfast.runbook.campaigns import review_campaign
 from holdfast.runbook.duty import Duty
 from holdfast.runbook.library import RunbookLibrary
+from holdfast.runbook.load_review import review_load, review_test_of
 from holdfast.runbook.loader import (
     LoadedRunbook,
+    load_campaign,
     load_commands,
     load_duty,
     load_incident,
+    load_load_test,
     load_policies,
     load_priorities,
     load_rollout,
@@ -33,6 +37,8 @@ PAGES = {
     "priorities": OUTBOX,
     **dict.fromkeys(("duty", "policies", "commands"), ON_CALL),
 }
+# And a second page for some of their fields.
+MORE_PAGES = {"campaign": "slos.md"}
 WHOLE_RUNBOOK = re.compile(r"^kind: rollout$.*^stages:$", re.MULTILINE | re.DOTALL)
 
 
@@ -55,7 +61,8 @@ FIELDS = sorted({(kind, name) for kind in MODELS for name in fields_of(kind)})
 
 @pytest.mark.parametrize(("kind", "field"), FIELDS)
 def test_every_field_of_every_kind_is_explained_on_the_page(kind: str, field: str) -> None:
-    lines = [line for line in text_of(PAGES.get(kind, PAGE)).splitlines() if line.startswith("|")]
+    pages = [PAGES.get(kind, PAGE), *([MORE_PAGES[kind]] if kind in MORE_PAGES else [])]
+    lines = [line for page in pages for line in text_of(page).splitlines() if line.startswith("|")]
     in_tables = re.findall(r"`([^`]+)`", "\n".join(lines))
     explained = {part for name in in_tables for part in re.split(r"[.\[\]<>]+", name)}
     # Explained by their own fields.
@@ -87,6 +94,26 @@ def test_every_whole_runbook_on_the_page_is_valid(tmp_path: Path) -> None:
         review(loaded.spec, library.people(), systems=library.systems(), source=loaded.source)
 
     assert whole
+
+
+def test_every_whole_load_test_and_campaign_on_the_pages_is_valid(tmp_path: Path) -> None:
+    library = RunbookLibrary([ROOT / "runbooks"])
+    people, seen = library.people(), set[str]()
+    for text in [text for page in (PAGE, "load-tests.md", "campaigns.md") for text in examples_of(page)]:
+        path = tmp_path / f"{len(seen)}/{(re.findall('^name: (.*)$', text, re.MULTILINE) or ['none'])[0]}.yaml"
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(text)
+        if text.startswith("kind: load"):
+            test = load_load_test(path)
+            review_load(test.spec, people, source=test.source)
+            seen.add("load")
+        elif text.startswith("kind: campaign"):
+            campaign = load_campaign(path)
+            review_campaign(campaign.spec, people, library, source=campaign.source)
+            review_test_of(campaign.spec, library, source=campaign.source)
+            seen.add("campaign")
+
+    assert seen == {"load", "campaign"}
 
 
 def test_every_whole_file_on_the_page_of_on_call_is_valid(tmp_path: Path) -> None:

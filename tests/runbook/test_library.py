@@ -3,12 +3,14 @@ from pathlib import Path
 import pytest
 
 from holdfast.domain.errors import InvalidInput, RunbookInvalid, UnknownName
+from holdfast.runbook.kinds.table import KINDS
 from holdfast.runbook.library import RunbookLibrary
 from holdfast.runbook.review import review
 
 ROOT = Path(__file__).resolve().parents[2]
 VALID = (Path(__file__).parent / "example.yaml").read_text()
 DEMO = ROOT / "workers/demo/runbooks"
+ROLLOUTS = ["support-surge", "support-surge-hasty", "ticket-tiers", "widen-crm-pool"]
 
 
 @pytest.fixture
@@ -17,9 +19,11 @@ def library() -> RunbookLibrary:
 
 
 def test_runbooks_are_found_by_kind_in_every_directory(library):
-    assert library.names("rollout") == ["support-surge", "support-surge-hasty", "ticket-tiers"]
+    assert library.names("rollout") == ROLLOUTS
     assert library.names("incident") == ["customer-impact"]
-    assert library.names() == sorted([*library.names("rollout"), *library.names("incident")])
+    assert library.names("campaign") == ["autumn-sale", "flash-sale"]
+    assert library.names("load") == ["customer-journeys", "flash-sale-customers"]
+    assert library.names() == sorted(name for kind in KINDS for name in library.names(kind))
     assert library.rollout("support-surge-hasty").path == DEMO / "rollout/support-surge-hasty.yaml"
 
 
@@ -49,8 +53,7 @@ def test_an_unknown_name_lists_the_known_ones(library, name):
     with pytest.raises(UnknownName) as caught:
         library.rollout(name)
 
-    known = "support-surge, support-surge-hasty, ticket-tiers"
-    assert str(caught.value) == f"unknown runbook '{name}'; known: {known}"
+    assert str(caught.value) == f"unknown runbook '{name}'; known: {', '.join(ROLLOUTS)}"
 
 
 def test_people_are_read_from_the_first_directory_that_has_them(library):

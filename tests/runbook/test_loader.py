@@ -50,7 +50,7 @@ def test_the_digest_does_not_depend_on_line_endings_but_on_every_other_character
     ("old", "new", "field", "message"),
     [
         ("apply_for: 2m", "aply_for: 2m", "aply_for", "unknown field; did you mean 'apply_for'?"),
-        ("apply_for: 2m", "zzz: 2m", "zzz", "unknown field; known here: apply_for, kind, name, paces"),
+        ("apply_for: 2m", "zzz: 2m", "zzz", "unknown field; known here: apply_for, fix, kind, name, paces"),
         (
             "weight_percent: 30",
             "weight: 30",
@@ -92,7 +92,12 @@ def test_the_digest_does_not_depend_on_line_endings_but_on_every_other_character
         ),
         ("name: bot-rate-limit", "name: Bot", "stages.0.name", "must match pattern"),
         ("name: example", "name: other", "name", "must be 'example', like the file's name"),
-        ("kind: rollout", "kind: rolout", "kind", "unknown kind 'rolout'; known: incident, rollout"),
+        (
+            "kind: rollout",
+            "kind: rolout",
+            "kind",
+            "unknown kind 'rolout'; known: campaign, incident, load, rollout",
+        ),
         (
             "kind: http_config",
             "kind: http",

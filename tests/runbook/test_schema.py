@@ -87,6 +87,6 @@ def test_writing_schemas_makes_one_file_a_kind(tmp_path):
 
 def test_an_unknown_kind_lists_the_known_ones():
     with pytest.raises(
-        UnknownName, match="known: commands, duty, incident, people, policies, priorities, rollout"
+        UnknownName, match="known: campaign, commands, duty, incident, load, people, policies, priorities"
     ):
         schema_of("campain")

@@ -55,6 +55,7 @@ class _Request(Protocol):
     requested_by: str
     tier: str
     value: float
+    by_run: str
 
 
 def plan_incident(library: RunbookLibrary, request: _Request) -> IncidentPlan:
@@ -68,7 +69,8 @@ def plan_incident(library: RunbookLibrary, request: _Request) -> IncidentPlan:
             are wrong make warnings: without its policy everybody who may answer or open it is called.
     """
     loaded, people = library.incident(request.runbook), library.people()
-    check_opener(loaded.spec, people, request.requested_by)
+    if not request.by_run:
+        check_opener(loaded.spec, people, request.requested_by)
     spec = loaded.spec
     policy, problems = _policy(spec, people, library)
     problems += _on_call_problems({spec.escalation: policy}, people, library)

@@ -57,6 +57,25 @@ def may_roll_back(plan: Plan) -> list[str]:
     return [person.name for person in plan.people.holding(listed)]
 
 
+def systems_of_all(spec: RolloutSpec) -> list[str]:
+    """Return the names of all systems that the rollout changes, sorted."""
+    return sorted({system for stage in spec.stages for system in systems_of(spec, stage)})
+
+
+def describe_urgency(spec: RolloutSpec, people: People) -> str:
+    """Say whether it is a fix, whose work it is and what it unblocks; empty where the file says none of it.
+
+    E.g. `an urgent fix of the team Shop (decided about by boris); it unblocks: customers can order again`.
+    """
+    team = people.teams.get(spec.team)
+    if not spec.fix and team is None:
+        return ""
+    kind = "an urgent fix" if spec.fix else "planned work"
+    owners = ", ".join(person.name for person in people.holding(team.owner)) if team else ""
+    whose = f" of the team {team.title} (decided about by {owners})" if team else ""
+    return f"{kind}{whose}{f'; it unblocks: {spec.unblocks}' if spec.unblocks else ''}"
+
+
 def describe_change(stage: Stage) -> str:
     """Say what the stage sets, e.g. `crm_pool_size = 8, crm_keep_alive_s = 1; shop-ci deploys 1.5.0`."""
     return "; ".join(_describe(change) for change in stage.all_changes)

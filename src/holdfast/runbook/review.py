@@ -45,7 +45,16 @@ def refuse(problems: Sequence[Problem], source: Source | None, name: str) -> Non
     raise RunbookInvalid("\n".join(f"{name}: {describe(p)}" for p in problems))
 
 
+def team_problems(people: People) -> Iterator[Problem]:
+    """Find owners of teams that stand for nobody."""
+    for name, team in people.teams.items():
+        yield from nobody_holds(("teams", name, "owner"), team.owner, people)
+
+
 def _people_problems(spec: RolloutSpec, people: People) -> Iterator[Problem]:
+    if spec.team and spec.team not in people.teams:
+        known = ", ".join(sorted(people.teams)) or "none"
+        yield Problem(("team",), f"there is no team '{spec.team}' in people.yaml; known: {known}")
     yield from nobody_holds(("starters",), spec.starters, people)
     yield from nobody_holds(("rollback", "page"), spec.rollback.page, people)
     for index, stage in enumerate(spec.stages):

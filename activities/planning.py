@@ -5,7 +5,8 @@ from temporalio import activity
 
 from activities.failures import as_failures
 from holdfast.domain.errors import InvalidInput, UnknownName
-from holdfast.ports.runs import IncidentRequest
+from holdfast.ports.runs import CampaignRequest, IncidentRequest
+from holdfast.runbook.campaigns import CampaignPlan, plan_campaign
 from holdfast.runbook.incidents import IncidentPlan, plan_incident
 from holdfast.runbook.library import RunbookLibrary
 from holdfast.runbook.plan import Plan
@@ -38,6 +39,12 @@ class PlanActivities:
         """Return the incident's runbook pinned with its digest, policy and people."""
         with as_failures():
             return await asyncio.to_thread(plan_incident, self._library, request)
+
+    @activity.defn(name="plan_campaign")
+    async def plan_campaign(self, request: CampaignRequest) -> CampaignPlan:
+        """Return the campaign's runbook pinned with its digest and people."""
+        with as_failures():
+            return await asyncio.to_thread(plan_campaign, self._library, request)
 
 
 def make_plan(library: RunbookLibrary, request: PlanRequest) -> Plan:

@@ -26,6 +26,7 @@ from holdfast.outbox.sender import Sender
 from holdfast.outbox.steady import LastGood
 from holdfast.runbook.priorities import DEFAULT_PRIORITIES
 from workers import sending, storing, telegram, wiring
+from workers.freezes import LateFreezes
 from workers.secrets import keyring
 from workers.settings import Settings
 
@@ -113,6 +114,7 @@ def _services(settings: Settings, store: SqlStore, keys: Keyring) -> Services:
         notices=store.notices,
         render_chart=gate_chart,
         now=lambda: datetime.now(UTC),
+        holds=LateFreezes(settings),
     )
 
 

@@ -16,12 +16,18 @@ from pydantic import ValidationError
 from holdfast.adapters.masking.logs import install as mask_logs
 from holdfast.apps.cli.app import main as run_command
 from holdfast.apps.cli.deps import CliDeps
+from holdfast.apps.cli.inventory import InventoryDeps
 from holdfast.apps.cli.outbox import OutboxDeps
 from holdfast.apps.cli.records import RecordDeps
+from holdfast.apps.cli.report import ReportDeps
+from holdfast.apps.cli.slo import SloDeps
 from holdfast.ports.runs import RunControl
 from workers import wiring
+from workers.campaigns import inventory, reports
 from workers.judging import verdict_commands
-from workers.planning import plan_command
+from workers.loading import load_commands
+from workers.planning import lent_metrics, plan_command
+from workers.schedules import schedule_command
 from workers.secrets import keyring
 from workers.sending import bot_id
 from workers.settings import Settings
@@ -82,6 +88,15 @@ def _dependencies() -> CliDeps:
             rules=lambda: wiring.library(settings).commands(),
             audit=lambda: _part(settings, lambda store: store.audit),
         ),
+        load=load_commands(settings),
+        slo=SloDeps(library=lambda: wiring.library(settings), metrics=lambda: lent_metrics(settings)),
+        schedule=schedule_command(settings),
+        report=ReportDeps(
+            campaigns=lambda: _part(settings, lambda store: store.campaigns),
+            reports=lambda: reports(lambda: _store(settings), wiring.runs(settings)),
+        ),
+        inventory=InventoryDeps(library=lambda: wiring.library(settings), taking=lambda: inventory(settings)),
+        start_load=lambda: _serve("load", settings),
     )
 
 

@@ -6,6 +6,7 @@ from contextlib import asynccontextmanager
 from holdfast.apps.cli.plan import PlanDeps
 from holdfast.ports.metrics import MetricsSource
 from workers import wiring
+from workers.freezes import LateFreezes
 from workers.settings import Settings
 
 
@@ -14,13 +15,15 @@ def plan_command(settings: Settings) -> PlanDeps:
     return PlanDeps(
         library=lambda: wiring.library(settings),
         providers=lambda: wiring.change_providers(settings),
-        metrics=lambda: _metrics(settings),
+        metrics=lambda: lent_metrics(settings),
         default_pace=settings.default_pace,
+        frozen=LateFreezes(settings).frozen,
     )
 
 
 @asynccontextmanager
-async def _metrics(settings: Settings) -> AsyncGenerator[MetricsSource]:
+async def lent_metrics(settings: Settings) -> AsyncGenerator[MetricsSource]:
+    """Lend the metrics backend."""
     metrics = wiring.metrics(settings)
     try:
         yield metrics

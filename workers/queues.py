@@ -8,9 +8,12 @@ from temporalio.client import Client
 from temporalio.worker import Worker
 from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner, SandboxRestrictions
 
+from activities.announcing import AnnouncingActivities
 from activities.calling import CallingActivities
+from activities.campaigns import CampaignActivities
 from activities.changes import ChangeActivities
 from activities.checks import CheckActivities
+from activities.errands import ErrandActivities
 from activities.holding import HoldActivities
 from activities.paging import PagingActivities
 from activities.planning import PlanActivities
@@ -18,13 +21,17 @@ from activities.recalling import RecallActivities
 from activities.signing import RecordActivities, SigningActivities
 from activities.telling import TellingActivities
 from activities.watching import WatchActivities
+from activities.window import WindowActivities
 from holdfast.adapters.temporal.history import TemporalHistory
 from holdfast.adapters.temporal.holds import TemporalHolds
+from holdfast.ports.campaigns import CampaignLog
 from holdfast.ports.changes import ChangeProvider
 from holdfast.ports.chat import Chat
+from holdfast.ports.load import LoadLog
 from holdfast.ports.metrics import MetricsSource
 from holdfast.ports.verdicts import VerdictLog
 from holdfast.runbook.library import RunbookLibrary
+from workers.load import load_planning, load_watching
 from workers.registry import HELPERS, WORKFLOWS, workflow_parts
 from workflows.options import CHAT_QUEUE, RECORD_QUEUE, RUNBOOK_QUEUE, WATCH_QUEUE
 
@@ -48,15 +55,28 @@ def run_workers(
     metrics: MetricsSource,
     signing: SigningActivities,
     verdicts: Callable[[], VerdictLog | None] = lambda: None,
+    campaigns: Callable[[], CampaignLog | None] = lambda: None,
+    tests: Callable[[], LoadLog | None] = lambda: None,
+    window: WindowActivities | None = None,
 ) -> list[Worker]:
     """Build the workers that drive runs, change targets and watch them.
 
-    `verdicts` gives the log of verdicts as soon as the database is open.
+    Args:
+        client: of the server.
+        library: the reviewed files.
+        providers: by kind of change.
+        metrics: where queries are answered.
+        signing: checks what people say.
+        verdicts: gives the log of verdicts as soon as the database is open.
+        campaigns: gives the log of campaigns likewise.
+        tests: gives the log of load tests likewise.
+        window: watches windows, where not with these metrics by the server's clock.
     """
     planning = PlanActivities(library)
     changes = ChangeActivities(providers)
     holding = HoldActivities(TemporalHolds(client, task_queue=RUNBOOK_QUEUE))
     watching = WatchActivities(metrics, log=verdicts)
+    window = window or WindowActivities(metrics, log=campaigns)
     return [
         Worker(
             client,
@@ -65,6 +85,8 @@ def run_workers(
             activities=[
                 planning.load_plan,
                 planning.plan_incident,
+                planning.plan_campaign,
+                *load_planning(client, library),
                 CheckActivities(providers, metrics).check_stage,
                 changes.plan_effect,
                 changes.apply_effect,
@@ -86,7 +108,12 @@ def run_workers(
         Worker(
             client,
             task_queue=WATCH_QUEUE,
-            activities=[watching.take_baseline, watching.watch_share],
+            activities=[
+                watching.take_baseline,
+                watching.watch_share,
+                window.watch_window,
+                *load_watching(metrics, tests),
+            ],
             max_heartbeat_throttle_interval=HEARTBEAT_THROTTLE,
             default_heartbeat_throttle_interval=HEARTBEAT_THROTTLE,
             graceful_shutdown_timeout=WATCH_GRACE,
@@ -101,13 +128,18 @@ def chat_worker(
     *,
     run_url: Callable[[str], str],
     paging: PagingActivities | None = None,
+    errands: ErrandActivities | None = None,
+    announcing: AnnouncingActivities | None = None,
 ) -> Worker:
     """Build the worker that tells and calls people; a chat that is slow or down holds up nothing else.
 
-    Without `paging` it calls nobody to incidents.
+    Without `paging` it calls nobody to incidents, without `errands` it asks nobody for roles and tasks, and
+    without `announcing` it tells no client anything.
     """
     telling = TellingActivities(chat, run_url=run_url)
     calls: list[Callable[..., Any]] = [paging.page_step, paging.retire_pages] if paging else []
+    calls += [errands.ask_person] if errands else []
+    calls += [(announcing or AnnouncingActivities(None)).tell_client]
     return Worker(
         client,
         task_queue=CHAT_QUEUE,
@@ -125,11 +157,19 @@ def chat_worker(
     )
 
 
-def record_worker(client: Client, records: RecordActivities) -> Worker:
-    """Build the worker that puts gates on record; nothing is done on an approval that is not."""
+def record_worker(
+    client: Client, records: RecordActivities, campaigns: CampaignActivities | None = None
+) -> Worker:
+    """Build the worker that puts gates on record; nothing is done on an approval that is not.
+
+    Without `campaigns` it neither knows load tests nor makes reports.
+    """
+    of_campaigns: list[Callable[..., Any]] = (
+        [campaigns.known_tests, campaigns.candidates, campaigns.analyse] if campaigns else []
+    )
     return Worker(
         client,
         task_queue=RECORD_QUEUE,
-        activities=[records.standing_delegations, records.record_audit],
+        activities=[records.standing_delegations, records.record_audit, *of_campaigns],
         graceful_shutdown_timeout=GRACE,
     )

@@ -4,8 +4,10 @@ import pkgutil
 from typing import Any
 
 import workflows
+from workflows.campaign import Campaign
 from workflows.hold import Hold
 from workflows.incident import Incident
+from workflows.load import LoadTest
 from workflows.rollout import Rollout
 from workflows.undo import Undo
 
@@ -14,6 +16,8 @@ HELPERS: tuple[type[Any], ...] = (Hold, Undo)
 WORKFLOWS: dict[str, type[Any]] = {
     "rollout": Rollout,
     "incident": Incident,
+    "campaign": Campaign,
+    "load": LoadTest,
 }
 
 

@@ -3,7 +3,7 @@
 import asyncio
 import socket
 from collections.abc import Generator
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, nullcontext
 from datetime import UTC, datetime
 from ipaddress import ip_address
 
@@ -15,7 +15,8 @@ from holdfast.adapters.email import EmailChannel
 from holdfast.apps.web import WebServices, build_app
 from holdfast.domain.errors import InvalidInput
 from holdfast.domain.links import WebLinks
-from workers import storing, wiring
+from workers import channels, sending, storing, wiring
+from workers.campaigns import reports
 from workers.secrets import keyring
 from workers.settings import Settings
 
@@ -41,20 +42,27 @@ async def run_web(settings: Settings) -> None:
     with closing(_listening(settings)) as listener:
         url = _url(settings, listener)
         async with storing.store(settings, keys, patiently=True) as store:
-            services = WebServices(
-                runs=wiring.runs(settings),
-                people=wiring.library(settings).people,
-                keyring=keys,
-                second_factor=store.second_factor,
-                intents=store.intents,
-                audit=store.audit,
-                links=WebLinks(keys, settings.web_url or url),
-                render_chart=gate_chart,
-                email=_email(settings),
-                now=lambda: datetime.now(UTC),
-            )
-            log.info("web ready", listens=url, links=settings.web_url or "none: HOLDFAST_WEB_URL is not set")
-            await _serve(services, listener)
+            runs = wiring.runs(settings)
+            outbox = sending.outbox(settings, store.outbox) if settings.telegram_token else None
+            async with reports(lambda: nullcontext(store), runs) as making:
+                services = WebServices(
+                    runs=runs,
+                    people=wiring.library(settings).people,
+                    keyring=keys,
+                    second_factor=store.second_factor,
+                    intents=store.intents,
+                    audit=store.audit,
+                    links=WebLinks(keys, settings.web_url or url),
+                    render_chart=gate_chart,
+                    email=_email(settings),
+                    channels=channels.private(settings, outbox),
+                    campaigns=store.campaigns,
+                    reports=making,
+                    now=lambda: datetime.now(UTC),
+                )
+                links = settings.web_url or "none: HOLDFAST_WEB_URL is not set"
+                log.info("web ready", listens=url, links=links)
+                await _serve(services, listener)
 
 
 async def _serve(services: WebServices, listener: socket.socket) -> None:

@@ -6,6 +6,7 @@ Ask the Query `view` for the whole state.
 
 import asyncio
 from datetime import datetime
+from typing import Any
 from zoneinfo import ZoneInfo
 
 from temporalio import workflow
@@ -26,6 +27,8 @@ with workflow.unsafe.imports_passed_through():
     from holdfast.domain.words import Act, Word
     from holdfast.ports.audit import AuditKind
     from holdfast.runbook.incidents import IncidentPlan
+
+_RECOVERY = 500
 
 
 @workflow.defn(name="incident")
@@ -125,7 +128,16 @@ class Incident(AnswerableRun):
     def _escalation(self, plan: IncidentPlan) -> Escalation:
         return Escalation(self._board, self._incident, plan, self._ladder)
 
-    # --- what people say --------------------------------------------------------------------------------
+    # --- what people and the watch say ------------------------------------------------------------------
+
+    @workflow.signal(name="recovered", description="For runs: the watch that opened this sees it well again.")
+    def recovered(self, message: Any = None) -> None:
+        """Tell whoever has it; where nobody has taken it, it is over."""
+        text = str(message or "").strip()[:_RECOVERY]
+        if not self._incident.owner and not self._board.view.state.ended:
+            self._resolved_by, self._incident.resolution = self._board.view.requested_by, text
+            return
+        self._board.show(say=text, ping=run_phrases.RECOVERED.format(owner=self._incident.owner, what=text))
 
     def _heed(self, word: Word) -> str:
         if word.act is Act.NOTE:

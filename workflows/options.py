@@ -14,6 +14,8 @@ RUNBOOK_QUEUE: Final = "holdfast-runbooks"
 ATTEMPT: Final = timedelta(seconds=30)
 # One attempt of the checks of a stage that tries its changes out on copies.
 DRY_RUN: Final = timedelta(minutes=10)
+# A report with its pictures, from a month of looks.
+ANALYSIS: Final = timedelta(minutes=5)
 # Somebody who died while watching is missed after this long.
 HEARTBEAT: Final = timedelta(seconds=10)
 # A guard watches for as long as a person thinks: no bound that anybody would reach.

@@ -18,7 +18,7 @@ from holdfast.i18n.phrases import Phrase, Phrasebook
 
 HISTORIES = sorted((Path(__file__).parents[1] / "replay").rglob("*.json"))
 SENTENCES = {"headline", "question", "if_approved", "if_rejected", "if_nothing", "again_because", "note"}
-SENTENCES |= {"exposure", "rests_on", "approve_label", "reject_label"}
+SENTENCES |= {"exposure", "rests_on", "approve_label", "reject_label", "limit_label", "if_limited"}
 # What people wrote in files or typed, names of things, units, and what a stand-in of the tests says.
 STAYS = """
     Raise Limit Widen Change All once They belong together hurts not now customers call lead stand in the a at
@@ -111,7 +111,7 @@ ERRORS = {
     *("ChatUnavailable", "DeliveryUncertain", "Problem", "end"),
 }
 TOLD = {"headline", "say", "text", "question", "if_approved", "if_rejected", "if_nothing"}
-TOLD |= {"approve_label", "reject_label"}
+TOLD |= {"approve_label", "reject_label", "limit_label", "if_limited"}
 TELLING = {"show", "Question", "DecisionReply", "_board.show"}
 SAMPLES = (lambda _: "x-1", lambda _: "7", lambda name: "7" if "percent" in name or "count" in name else "x-1")
 

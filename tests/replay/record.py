@@ -19,6 +19,8 @@ from holdfast.domain.decisions import Extension, Handover, RollBack
 from holdfast.ports.runs import UndoRequest
 from tests import signing
 from tests.fakes import eventually
+from tests.replay.keeping import keep
+from tests.replay.record_campaigns import record_campaigns, record_precedence
 from tests.server import start_server
 from tests.workflows import test_rollback
 from tests.workflows.conftest import PEOPLE, House, Run, open_house, runbook
@@ -206,18 +208,18 @@ async def record(house: House, version: str, folder: Path) -> None:
         await play(run)
         with suppress(WorkflowFailureError):  # how some runs are meant to end
             await run.result()
-        await _keep(run.handle, folder / "rollout" / f"{version}-{name}.json")
+        await keep(run.handle, folder / "rollout" / f"{version}-{name}.json")
         if name == "promoted":
-            await _keep(
+            await keep(
                 house.client.get_workflow_handle(f"hold-{file}"), folder / "hold" / f"{version}-let-go.json"
             )
-            await _keep(await _undone(house, run), folder / "undo" / f"{version}-approved.json")
+            await keep(await _undone(house, run), folder / "undo" / f"{version}-approved.json")
 
     for name, (play_incident, policy) in INCIDENTS.items():
         incident = await opened(house, skipping=False, **policy)
         await play_incident(incident)
         await incident.result()
-        await _keep(incident.handle, folder / "incident" / f"{version}-{name}.json")
+        await keep(incident.handle, folder / "incident" / f"{version}-{name}.json")
 
 
 async def _undone(house: House, run: Run) -> WorkflowHandle[Any, Any]:
@@ -228,11 +230,6 @@ async def _undone(house: House, run: Run) -> WorkflowHandle[Any, Any]:
     await undoing.answer()
     await undoing.result()
     return undoing.handle
-
-
-async def _keep(handle: WorkflowHandle[Any, Any], path: Path) -> None:
-    path.parent.mkdir(exist_ok=True)
-    path.write_text((await handle.fetch_history()).to_json())  # noqa: ASYNC240  nothing else goes on
 
 
 def _stages(policy: dict[str, Any] | None) -> dict[str, Any]:
@@ -256,6 +253,8 @@ async def main(version: str) -> None:
             open_house(server.client, Path(directory)) as house,
         ):
             await record(house, version, folder)
+            await record_precedence(house, version, folder)
+    await record_campaigns(version, folder)
 
 
 if __name__ == "__main__":

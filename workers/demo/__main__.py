@@ -1,4 +1,4 @@
-"""`scripts/demo`: an incident on a live system, fixed by a staged rollout that people approve."""
+"""`scripts/demo`: an incident on a live system, or with `--campaign` a marketing campaign, played for real."""
 
 import argparse
 import asyncio
@@ -17,6 +17,7 @@ from workers.demo.scene import StoryFailed
 from workers.demo.screen import Screen
 from workers.demo.stack import Ports, Stack
 from workers.demo.story import Story
+from workers.demo.story_campaign import CampaignStory, campaign_stack
 from workers.demo.world import World
 from workers.engine import find_engine, find_prometheus
 from workers.processes import ProcessFailed
@@ -29,17 +30,23 @@ stage is caught at 5 % and rolled back by itself; the good one goes through. The
 configuration and schema together, and on-call takes all of it back with two taps. At last people are called to
 an incident, and the bot is killed before it has told anybody. Nothing outside this machine is touched, and no
 account is needed: Telegram, the CRM, the CI system and the shop are simulators that really queue and refuse.
+With --campaign another story is played, in less than five minutes: a load test by schedule fails and names what
+runs out, people let the campaign go with limits and sign it off, its window is watched, planned work is frozen,
+a breach calls whoever is on duty and is told to the client, a fix goes out, and a report is made.
 Exits with 0 only if all of it happened.
 """
 
 
 def main() -> int:
     """Run the demo; return its exit code."""
-    arguments = _parser().parse_args()
+    parser = _parser()
+    arguments = parser.parse_args()
+    if arguments.campaign and arguments.interactive:
+        parser.error("--campaign plays by the clock: it cannot wait for you as --interactive does")
     signal.signal(signal.SIGTERM, _leave)
     directory = Path(tempfile.mkdtemp(prefix="holdfast-demo-"))
     try:
-        return _play(directory, interactive=arguments.interactive, keep=arguments.keep)
+        return _play(directory, arguments)
     except KeyboardInterrupt:
         print("\nstopped; everything that was started is stopped too")  # noqa: T201  a person reads it
         return 130
@@ -50,8 +57,8 @@ def _leave(_number: int, _frame: object) -> None:
     raise KeyboardInterrupt
 
 
-def _play(directory: Path, *, interactive: bool, keep: bool) -> int:
-    stack = Stack(directory, Ports.pick(), engine=find_engine(), prometheus=find_prometheus(), systems=True)
+def _play(directory: Path, arguments: argparse.Namespace) -> int:
+    stack, keep = _stack(directory, campaign=arguments.campaign), arguments.keep
     screen = Screen()
     try:
         with screen:
@@ -60,7 +67,7 @@ def _play(directory: Path, *, interactive: bool, keep: bool) -> int:
             screen.links = stack.links
             for name, url in stack.links.items():
                 screen.say("demo", f"{name}: {url}")
-            facts, problem = asyncio.run(_tell(stack, screen, interactive=interactive))
+            facts, problem = asyncio.run(_tell(stack, screen, arguments))
         screen.summary(facts)
         if problem:
             screen.console.print(f"[bold red]The demo failed:[/] {problem}\nLogs: {directory / 'logs'}")
@@ -78,10 +85,21 @@ def _play(directory: Path, *, interactive: bool, keep: bool) -> int:
             shutil.rmtree(directory, ignore_errors=True)
 
 
-async def _tell(stack: Stack, screen: Screen, *, interactive: bool) -> tuple[Facts, str]:
+def _stack(directory: Path, *, campaign: bool) -> Stack:
+    if campaign:
+        return campaign_stack(directory)
+    engine, prometheus = find_engine(), find_prometheus()
+    return Stack(directory, Ports.pick(), engine=engine, prometheus=prometheus, systems=True)
+
+
+async def _tell(stack: Stack, screen: Screen, arguments: argparse.Namespace) -> tuple[Facts, str]:
     """Play the story; return what was seen, and what went wrong or nothing."""
     async with World(stack) as world:
-        story = Story(world, screen, interactive=interactive)
+        story: Story | CampaignStory
+        if arguments.campaign:
+            story = CampaignStory(world, screen)
+        else:
+            story = Story(world, screen, interactive=arguments.interactive)
         try:
             await story.play()
         except (StoryFailed, HoldfastError, httpx.HTTPError) as error:
@@ -103,6 +121,7 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="scripts/demo", description=_ABOUT, formatter_class=argparse.RawDescriptionHelpFormatter
     )
+    parser.add_argument("--campaign", action="store_true", help="play the campaign instead of the incident")
     parser.add_argument("--interactive", action="store_true", help="you type and press the buttons yourself")
     parser.add_argument("--keep", action="store_true", help="leave everything running at the end")
     return parser

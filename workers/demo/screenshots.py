@@ -1,6 +1,6 @@
 """Takes the pictures in the documentation from a live system: `python -m workers.demo.screenshots docs/images`.
 
-Needs the development dependencies and Chromium (`scripts/setup --for-tests`); about ten minutes, of which
+Needs the development dependencies and Chromium (`scripts/setup --for-tests`); about 15 minutes, of which
 `python -m workers.demo.walk docs/images` alone takes the last five.
 """
 
@@ -15,10 +15,12 @@ from playwright.async_api import Browser, async_playwright
 
 from holdfast.domain.gates import Gate
 from holdfast.domain.links import WebLinks
+from workers.demo.campaign_pictures import CampaignPictures
 from workers.demo.scene import ANNA, BORIS, VERA
 from workers.demo.screen import Screen
 from workers.demo.stack import NORMAL_RATE, Ports, Stack
 from workers.demo.story import SURGE, Story
+from workers.demo.story_campaign import CampaignStory, campaign_stack
 from workers.demo.story_changes import OneChange
 from workers.demo.walk.stage import LANGUAGES, walk
 from workers.demo.world import World
@@ -63,6 +65,16 @@ async def take(stack: Stack, folder: Path) -> None:
         await world.runs.result(run_id)  # the chat and the page have the end as well then
         await _telegram(browser, stack.chat_page(ANNA), folder / "telegram-rollback.png")
         await _rolled_back_in_ui(browser, world.run_url(run_id), folder)
+        await browser.close()
+
+
+async def take_campaign(stack: Stack, folder: Path) -> None:
+    """Take pictures of a campaign while it is played."""
+    async with World(stack) as world, async_playwright() as playwright:
+        browser = await playwright.chromium.launch(executable_path=_CHROMIUM, args=_FLAGS)
+        story = CampaignStory(world, Screen())
+        story.camera = CampaignPictures(browser, folder).take
+        await story.play()
         await browser.close()
 
 
@@ -119,6 +131,13 @@ def main() -> None:
         try:
             stack.start()
             asyncio.run(take(stack, folder))
+        finally:
+            stack.stop()
+    with tempfile.TemporaryDirectory() as directory:
+        stack = campaign_stack(Path(directory))
+        try:
+            stack.start()
+            asyncio.run(take_campaign(stack, folder))
         finally:
             stack.stop()
     for language in LANGUAGES:

@@ -15,6 +15,8 @@ from workers.settings import SEARCH_ATTRIBUTES
 ROOT = Path(__file__).resolve().parents[2]
 BOT_TOKEN = "4242:DEMO-TOKEN"  # noqa: S105  of the stand-in, good for nothing else
 CHAT_ID = -1001
+CLIENT_CHAT_ID = -1002
+CLIENT = 2001
 CRM_PATH = "rest/1/SECRET"
 NORMAL_RATE = 22.0
 FIRST_USER = 1001
@@ -62,6 +64,7 @@ class Stack:
         rate: float = NORMAL_RATE,
         web: bool = False,
         systems: bool = False,
+        client: str = "",
         language: str = "en",
         time_zone: str = "UTC",
     ) -> None:
@@ -69,10 +72,11 @@ class Stack:
 
         `web` adds the page for approvers who are reached by e-mail, which the story can do without. `systems`
         adds what runbooks can change besides the shop's settings: a CI system, a database and a command.
+        `client` adds a chat of this title for somebody of the client's.
         `language` and `time_zone` are those of the group, and of people who say no other.
         """
         self._language, self._time_zone = language, time_zone
-        self._web = web
+        self._web, self._client = web, client
         self.systems = ShopSystems(directory / "systems", ci_port=ports.ci) if systems else None
         self.directory, self.ports = directory, ports
         self._engine, self._prometheus = engine, prometheus
@@ -273,7 +277,14 @@ class Stack:
             "admins": [bot["id"]],
             "topic_managers": [bot["id"]],
         }
-        world = {"users": users, "chats": [chat], "bots": [bot]}
+        chats = [chat]
+        if self._client:
+            users.append(_user(CLIENT, "Irina", "irina", self._language))
+            members = [user["id"] for user in users if user["username"] != "mallory"]
+            chats.append(
+                {"id": CLIENT_CHAT_ID, "type": "supergroup", "title": self._client, "members": members}
+            )
+        world = {"users": users, "chats": chats, "bots": [bot]}
         (self.directory / "chats.yaml").write_text(yaml.safe_dump(world))
 
 

@@ -95,6 +95,13 @@ class World:
         """Return the shop's whole configuration."""
         return await self._get(f"{self._shop}/config")
 
+    async def configure(self, **settings: object) -> None:
+        """Change some settings of both sides of the shop, as its own people would."""
+        for side in ("stable", "canary"):
+            state = await self.config()
+            body = {"settings": {**state[side], **settings}, "expected_version": state["version"]}
+            await self._put(f"{self._shop}/config/{side}", {**body, "key": f"by-hand-{side}"})
+
     async def config_log(self) -> list[dict[str, Any]]:
         """Return the shop's own audit trail of configuration changes."""
         log: list[dict[str, Any]] = (await self._http.get(f"{self._shop}/config/log")).json()

@@ -1,6 +1,7 @@
+from datetime import timedelta
 from typing import Any, Protocol
 
-from pydantic import BaseModel
+from pydantic import AwareDatetime, BaseModel
 
 from holdfast.domain.decisions import CodeRequest, Decision, DecisionReply, Extension, Handover, RollBack
 from holdfast.domain.gates import Gate
@@ -47,6 +48,7 @@ class IncidentRequest(BaseModel):
         title: what is wrong, in one line.
         tier: of the customer it is about; empty: the default of `priorities.yaml`.
         value: of the order it is about.
+        by_run: id of the run that opens it by itself, for that person; then nobody's right to open is asked.
     """
 
     runbook: str
@@ -54,6 +56,42 @@ class IncidentRequest(BaseModel):
     title: str
     tier: str = ""
     value: float = 0.0
+    by_run: str = ""
+
+
+class CampaignRequest(BaseModel):
+    """What starts a campaign; the Temporal UI's "Start workflow" takes the same JSON.
+
+    Attributes:
+        runbook: name of the runbook file of `kind: campaign`, without its ending.
+        requested_by: short name of the person who starts it.
+        opens, closes: the window, where it is another one than the file's.
+    """
+
+    runbook: str
+    requested_by: str
+    opens: AwareDatetime | None = None
+    closes: AwareDatetime | None = None
+
+
+class LoadRequest(BaseModel):
+    """What starts a load test.
+
+    Attributes:
+        runbook: name of the `kind: load` file.
+        requested_by: short name of the person who starts it; `schedule` where a schedule does.
+        campaign: name of the campaign it is for: its peak replaces the phases. Empty for none.
+        schedule: id of the schedule that started it; such a test is skipped in a blackout. Empty for none.
+        rate: one constant phase at it, sessions a second, in place of all. Not for a campaign's test.
+        lasts: of that phase; without `rate` at the highest rate of the test. Not for a campaign's test either.
+    """
+
+    runbook: str
+    requested_by: str
+    campaign: str = ""
+    schedule: str = ""
+    rate: float | None = None
+    lasts: timedelta | None = None
 
 
 class RunLine(BaseModel):
@@ -131,6 +169,14 @@ class RunControl(Protocol):
 
     async def open_incident(self, request: IncidentRequest, *, run_id: str) -> bool:
         """Open an incident. Otherwise as `start`."""
+        ...
+
+    async def start_campaign(self, request: CampaignRequest, *, run_id: str) -> bool:
+        """Start a campaign. Otherwise as `start`."""
+        ...
+
+    async def start_load(self, request: LoadRequest, *, run_id: str) -> bool:
+        """Start a load test. Otherwise as `start`."""
         ...
 
     async def say(self, run_id: str, word: Word) -> DecisionReply:

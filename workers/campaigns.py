@@ -1,0 +1,129 @@
+"""Puts together what campaigns need beyond their runs: the report, and the commands that look back."""
+
+import asyncio
+from collections.abc import AsyncGenerator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+import structlog
+
+from activities.campaigns import AnalysisRequest, CampaignActivities
+from holdfast.domain.errors import HoldfastError
+from holdfast.domain.view import RunView
+from holdfast.ports.announcer import Announcer
+from holdfast.ports.inventory import InventoryTaking
+from holdfast.ports.metrics import MetricsSource
+from holdfast.ports.reports import Reports
+from holdfast.ports.runs import RunControl
+from workers import wiring
+from workers.planning import lent_metrics
+from workers.settings import Settings
+
+if TYPE_CHECKING:
+    from holdfast.adapters.sql_store import SqlStore
+
+log = structlog.get_logger()
+_CAPTION: Final = 900
+
+
+def campaign_activities(
+    settings: Settings, store: "SqlStore", runs: RunControl, announcer: Announcer | None
+) -> CampaignActivities:
+    """Return the activities that read and keep what outlives a campaign's run."""
+    analysis = _Analysis(settings, store, runs, announcer)
+    return CampaignActivities(
+        wiring.library(settings), store.duty, store.load_log, store.campaigns, analyse=analysis.make
+    )
+
+
+@asynccontextmanager
+async def reports(
+    lend: Callable[[], "AbstractAsyncContextManager[SqlStore]"], runs: RunControl
+) -> AsyncGenerator[Reports]:
+    """Lend what makes reports from the store."""
+    async with lend() as store:
+        yield _reports(store, runs)
+
+
+@asynccontextmanager
+async def inventory(settings: Settings) -> AsyncGenerator[InventoryTaking]:
+    """Lend what takes inventories."""
+    async with lent_metrics(settings) as metrics:
+        yield _taking(metrics)
+
+
+class _Analysis:
+    """Makes the report at a campaign's end: the inventory first, then the file, then the picture for chats."""
+
+    def __init__(
+        self, settings: Settings, store: "SqlStore", runs: RunControl, announcer: Announcer | None
+    ) -> None:
+        self._settings, self._store = settings, store
+        self._reports = _reports(store, runs)
+        self._announcer = announcer
+
+    async def make(self, request: AnalysisRequest) -> str:
+        """Make and show the report; return where people find it."""
+        await self._take_inventory(request)
+        report = await self._reports.build(request.view.run_id, language=self._settings.language)
+        path = self._settings.state_dir / "reports" / f"{request.view.run_id}.html"
+        await asyncio.to_thread(_written, path, report.html)
+        await self._show(request, report.png, report.summary)
+        if self._settings.web_url:
+            return f"{self._settings.web_url.rstrip('/')}/reports/{request.view.run_id}"
+        return f"holdfast report {request.view.run_id} --html report.html"
+
+    async def _take_inventory(self, request: AnalysisRequest) -> None:
+        """Keep which messages the contexts exchanged; without it the report says that it was not measured."""
+        plan = request.plan
+        kept = await self._store.campaigns.campaign(request.view.run_id)
+        if not plan.spec.messages or kept is None:
+            return
+        try:
+            async with inventory(self._settings) as taking:
+                taken = await taking.take(plan.spec.messages, since=plan.opens, until=plan.closes)
+        except HoldfastError as error:
+            log.warning("no message inventory", run_id=request.view.run_id, reason=str(error))
+            return
+        lines = [line.model_dump(mode="json") for line in taken.lines]
+        await self._store.campaigns.keep(kept.model_copy(update={"inventory": lines}))
+
+    async def _show(self, request: AnalysisRequest, png: bytes, summary: list[str]) -> None:
+        """Send the picture to the team and, in the client's language, to the client."""
+        if self._announcer is None:
+            return
+        run, client = request.view.run_id, request.plan.spec.client
+        said = " ".join(summary)[:_CAPTION]
+        if self._settings.telegram_chat is not None:
+            await self._announcer.announce(
+                self._settings.telegram_chat, said, key=f"report/{run}/team", picture=png
+            )
+        if client.telegram_chat is not None:
+            theirs = await self._reports.build(run, language=client.language)
+            said = " ".join(theirs.summary)[:_CAPTION]
+            await self._announcer.announce(
+                client.telegram_chat, said, key=f"report/{run}/client", picture=theirs.png
+            )
+
+
+def _reports(store: "SqlStore", runs: RunControl) -> Reports:
+    # By name, because plots load Matplotlib, which takes a second that no start should have.
+    from holdfast.adapters.reports import CampaignReports  # noqa: PLC0415
+
+    async def incident(run: str) -> RunView | None:
+        return await runs.view(run)
+
+    return CampaignReports(store.campaigns, store.load_log, incident=incident)
+
+
+def _taking(metrics: MetricsSource) -> InventoryTaking:
+    from holdfast.adapters.json_logs import JsonLogs  # noqa: PLC0415  as above
+    from holdfast.adapters.reports.inventory import MessageInventory  # noqa: PLC0415  as above
+
+    return MessageInventory(metrics, JsonLogs())
+
+
+def _written(path: Path, html: str) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(html, encoding="utf-8")

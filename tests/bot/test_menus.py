@@ -11,6 +11,7 @@ from aiogram.utils.backoff import BackoffConfig
 
 from holdfast.apps.bot import menus
 from holdfast.domain.people import People, Person
+from holdfast.runbook.kinds.table import KINDS
 from tests.bot.conftest import World
 from tests.bot.fakes import PEOPLE
 from tests.fakes import eventually
@@ -55,10 +56,10 @@ async def test_groups_are_not_shown_what_belongs_into_private_chats(ruled: World
     assert not {"enrol", "code"} & group.keys()
 
 
-async def test_a_kind_that_is_not_known_has_no_command_in_any_menu(ruled: World) -> None:
+async def test_every_kind_of_runbook_has_a_command_in_the_menus(ruled: World) -> None:
     await publish(ruled)
-    assert "campaign" not in await shown(ruled, BotCommandScopeAllGroupChats())
-    assert "campaign" not in await shown(ruled, BotCommandScopeChat(chat_id=OLGA))
+    for scope in (BotCommandScopeAllGroupChats(), BotCommandScopeChat(chat_id=OLGA)):
+        assert KINDS.keys() <= (await shown(ruled, scope)).keys()
 
 
 async def test_menus_are_in_the_readers_language(ruled: World) -> None:

@@ -41,6 +41,7 @@ async def test_an_incident_shows_who_is_called_and_opens_once_confirmed(shop: Wo
         "title": "Checkout is down",
         "tier": "gold",
         "value": 120000.0,
+        "by_run": "",
     }
 
 

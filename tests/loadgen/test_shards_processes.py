@@ -3,15 +3,20 @@
 import asyncio
 import os
 import signal
+import sys
 import time
+from asyncio.subprocess import PIPE
 from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
 
 from holdfast.adapters.generators import ProcessGenerators
+from holdfast.adapters.generators.processes import ProcessGeneration
 from holdfast.domain.errors import InvalidInput, Unavailable
+from holdfast.loadgen.child import COMMAND, Child
 from holdfast.loadgen.report import Report, Share
+from holdfast.loadgen.safety import LOOPBACK
 from tests.fakes import eventually
 from tests.loadgen.engine_targets import load_of
 from tests.workflows.load_house import CountingTarget, counting_target
@@ -131,3 +136,55 @@ async def test_one_waits_ready_while_another_makes_load(
         assert ready in children(), "the one that was ready makes the share"
         assert len(children()) == 2
     assert children() == []
+
+
+async def test_signs_of_life_keep_a_generator_going(target: CountingTarget) -> None:
+    process = await asyncio.create_subprocess_exec(*COMMAND, stdin=PIPE, stdout=PIPE)
+    assert process.stdin is not None
+    wanted = share(target.url).model_copy(update={"lease_seconds": 0.5})
+    process.stdin.write(wanted.model_dump_json(by_alias=True).encode() + b"\n")
+    for _ in range(40):
+        # Longer than the lease in all: as long as there are signs of life, it goes on.
+        process.stdin.write(b"\n")
+        await asyncio.sleep(0.1)
+    made = len(target.arrivals)
+    out, _ = await process.communicate(b"")  # the end of the input would be told as such
+    last = Report.model_validate_json(out.splitlines()[-1])
+    assert made > 0
+    assert last.stopped == "its parent has ended"
+
+
+async def test_a_parent_that_gives_no_sign_of_life_is_told_as_such(target: CountingTarget) -> None:
+    process = await asyncio.create_subprocess_exec(*COMMAND, stdin=PIPE, stdout=PIPE)
+    assert process.stdin is not None
+    assert process.stdout is not None
+    wanted = share(target.url, begins_in=0).model_copy(update={"lease_seconds": 0.5})
+    process.stdin.write(wanted.model_dump_json(by_alias=True).encode() + b"\n")
+    last = Report.model_validate_json((await process.stdout.read()).splitlines()[-1])
+    assert last.stopped == "its parent gave no sign of life for 0.5 s"
+    assert await process.wait() == 0
+    process.stdin.close()
+
+
+async def test_a_share_that_its_generator_gave_up_is_not_taken_for_done(target: CountingTarget) -> None:
+    child = await Child.started(COMMAND, LOOPBACK)
+    await child.give(share(target.url).model_copy(update={"lease_seconds": 0.0}))
+    generation = ProcessGeneration(child)
+    reading = asyncio.create_task(_all(generation))
+    await eventually(lambda: len(target.arrivals) > 5)
+    await child.stop("its parent gave no sign of life for 0.6 s")  # its own word for it
+    with pytest.raises(Unavailable, match="stopped before it was done: its parent gave no sign"):
+        await reading
+    await child.gone()
+
+
+async def test_a_generator_that_hangs_is_killed_and_told_as_such(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("holdfast.loadgen.child._SILENT_SECONDS", 0.2)
+    child = await Child.started((sys.executable, "-c", "import time; time.sleep(99)"), LOOPBACK)
+    with pytest.raises(Unavailable, match=r"hung for 0\.2 s"):
+        await _all(ProcessGeneration(child))
+    assert await child.ended() == -signal.SIGKILL
+
+
+async def _all(generation: ProcessGeneration) -> list[Report]:
+    return [report async for report in generation.reports()]

@@ -130,6 +130,38 @@ async def test_a_worker_that_ends_mid_test_loses_at_most_a_second_of_load_and_no
         assert (result["figures"][0]["due"], result["figures"][0]["good"]) == (whole.due, whole.good)
 
 
+@pytest.mark.slow
+async def test_a_worker_that_hangs_makes_nothing_that_is_taken_over(tmp_path: Path) -> None:
+    async with open_makers(tmp_path, _QUICK) as makers:
+        house, target = makers.house, makers.target
+        first = await makers.add()
+        await makers.add()
+        run = await house.start(house.write(target.url, rate=_RATE, lasts=_LASTS))
+        await eventually(lambda: len(target.arrivals) >= 2 * _RATE)
+        first.send_signal(signal.SIGSTOP)
+        try:
+            report: dict[str, Any] = await run.result()
+        finally:
+            first.send_signal(signal.SIGCONT)
+        said = [line["text"] for line in report["view"]["log"]]
+        assert [text for text in said if text.endswith("has lost its worker and is taken over")]
+        # What the worker still has to say when it wakes up is of the time before.
+        name, planned = run.handle.id, _RATE * _LASTS
+        await eventually(lambda: _said_its_last(house, name))
+        kept, _ = await house.log.reports(name)
+        totals = Totals(spec_of(house, report["view"]["runbook"]))
+        for each in kept:
+            totals.add(each.report, attempt=each.attempt)
+        assert totals.doubled == 0
+        assert len(target.arrivals) <= planned
+        assert planned - len(target.arrivals) <= 2 * _RATE
+
+
+async def _said_its_last(house: LoadHouse, run: str) -> bool:
+    kept, _ = await house.log.reports(run)
+    return any(each.report.stopped.startswith("its parent gave no sign of life") for each in kept)
+
+
 def spec_of(house: LoadHouse, name: str) -> LoadSpec:
     return LoadSpec.model_validate(yaml.safe_load((house.directory / "load" / f"{name}.yaml").read_text()))
 

@@ -19,7 +19,7 @@ from holdfast.apps.cli import CliDeps, build_app
 from holdfast.apps.cli.gate_check import GateExit
 from holdfast.apps.cli.moments import span_typed
 from holdfast.runbook.systems import GitHubSystem, GitHubVersion, GitLabVersion, JenkinsSystem
-from tests.cli.conftest import NO_DUTY, NO_OUTBOX, NO_PLAN, NO_RECORDS, NO_VERDICTS, not_asked_for
+from tests.cli.conftest import NO_CAMPAIGNS, NO_DUTY, NO_OUTBOX, NO_PLAN, NO_RECORDS, NO_VERDICTS, not_asked_for
 
 ROOT = Path(__file__).resolve().parents[2]
 EXAMPLES = ROOT / "deploy/ci"
@@ -212,6 +212,7 @@ def app() -> App:
             plan=NO_PLAN,
             duty=NO_DUTY,
             outbox=NO_OUTBOX,
+            **NO_CAMPAIGNS,
         )
     )
 

@@ -12,6 +12,7 @@ from holdfast.domain.people import People
 from holdfast.domain.signoff import SignOff, can_be_met, slots_of
 from holdfast.runbook.kinds.campaign import CampaignSpec
 from holdfast.runbook.library import RunbookLibrary
+from holdfast.runbook.load_review import review_test_of
 from holdfast.runbook.plain_yaml import FieldPath, Problem
 from holdfast.runbook.review import nobody_holds, refuse
 from holdfast.runbook.source import Source
@@ -108,6 +109,7 @@ def review_campaign(
     """
     problems = [*_people_problems(spec, people, library), *_file_problems(spec, library)]
     refuse(problems, source, f"runbook '{spec.name}'")
+    review_test_of(spec, library, source=source)
 
 
 def _people_problems(spec: CampaignSpec, people: People, library: RunbookLibrary) -> Iterator[Problem]:

@@ -27,7 +27,8 @@ class TelegramAnnouncer:
         label = Label("notice", key, line=clip(text, _LINE_UNITS))
         if picture:
             photo = BufferedInputFile(picture, "campaign.png")
-            method = SendPhoto(chat_id=chat, photo=photo, caption=shorten(text, _CAPTION_LIMIT), parse_mode=None)
+            caption = shorten(text, _CAPTION_LIMIT)
+            method = SendPhoto(chat_id=chat, photo=photo, caption=caption, parse_mode=None)
             await self._sending.send(method, label, plain=text)
             return
         words = shorten(text, MESSAGE_LIMIT)

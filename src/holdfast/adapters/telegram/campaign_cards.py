@@ -91,6 +91,8 @@ def _context(context: ContextLine) -> str:
     left = context.budget_left_percent
     if left is None:
         return say(texts.CONTEXT, mark=mark, title=title)
+    if left <= 0 and context.level == "ok":
+        mark = _LEVELS["warning"]  # well at this moment, and nothing may go wrong any more
     return say(texts.CONTEXT_BUDGET, mark=mark, title=title, left=f"{max(0.0, left):.0f}")
 
 
@@ -104,7 +106,7 @@ def _tests(campaign: CampaignView, limit: int) -> Iterator[Text]:
 def _test(test: TestLine, limit: int) -> Iterator[Text]:
     yield Text(clip(say(_TESTS[test.verdict], said=understood(test.said)), limit))
     if test.saturates:
-        yield Text(clip(say(texts.SATURATES, said=understood(test.saturates)), limit))
+        yield Text("   ↳ ", clip(understood(test.saturates), limit))
     if test.go is not None:
         yield Text(say(_DECIDED[test.go], name=test.decided_by))
 
@@ -163,7 +165,7 @@ def _load(load: LoadView, view: RunView, limit: int) -> Iterator[Text]:
 
 
 def _line(line: LoadLine) -> str:
-    name = line.name if line.name != "all" else say(texts.ALL)
+    name = line.name if line.name not in {"all", "*"} else say(texts.ALL)
     values = {"name": name, "rate": f"{line.due_per_s:.1f}", "errors": f"{line.errors_percent:.2f}"}
     if line.p95 is None:
         return say(texts.LOAD_LINE_SILENT, **values)

@@ -1,7 +1,7 @@
 """`holdfast run campaign` and `holdfast run load`."""
 
 import secrets
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Annotated, Final
 
 from cyclopts import App, Parameter
@@ -16,6 +16,7 @@ from holdfast.domain.ids import run_id as new_run_id
 from holdfast.domain.view import RunState
 from holdfast.ports.runs import CampaignRequest, LoadRequest
 from holdfast.runbook.campaigns import plan_campaign
+from holdfast.runbook.load_plan import plan_load
 
 CAMPAIGN_EXAMPLES: Final = """\
 Examples:
@@ -85,19 +86,20 @@ class CampaignRuns:
         wait: Wait = False,
         as_json: AsJson = False,
     ) -> Exit:
-        """Start a load test on the load workers."""
+        """Start a load test on the load workers.
+
+        The file, the person and a campaign's peak are checked here before anything is started.
+        """
         out = Output(as_json=as_json)
-        library = self._deps.library()
-        spec = library.load_test(name).spec
-        if campaign:
-            library.campaign(campaign)
         request = LoadRequest(runbook=name, requested_by=person.strip().lower(), campaign=campaign)
+        plan = plan_load(self._deps.library(), request, now=datetime.now(UTC))
         run = new_run_id("load", secrets.token_hex(16))
         code = Exit.DONE
         async with self._deps.run_control() as control:
             await control.start_load(request, run_id=run)
-            out.say(f"Started {run}: {spec.title}")
-            out.say(f"Follow it: {self._deps.ui_url(run)}. To stop it within a second: holdfast stop {run}")
+            out.say(f"Started {run}: {plan.spec.title}, up to {plan.highest:g} sessions a second")
+            out.say(f"Follow it: {self._deps.ui_url(run)}")
+            out.say(f"To stop it within a second: holdfast stop {run} --as {request.requested_by}")
             document = {"run_id": run, "ui_url": self._deps.ui_url(run), **request.model_dump(mode="json")}
             if wait:
                 code = await to_the_end(control, run, out, document, wanted=RunState.PASSED)

@@ -27,7 +27,7 @@ from holdfast.runbook.library import (
     SYSTEMS_FILE,
     RunbookLibrary,
 )
-from holdfast.runbook.load_review import review_load, review_test_of
+from holdfast.runbook.load_review import review_load
 from holdfast.runbook.loader import (
     LoadedRunbook,
     load_commands,
@@ -166,7 +166,6 @@ def _review(loaded: LoadedRunbook[Any], library: RunbookLibrary) -> None:
             review_incident(incident, people, library.policies(), source=source)
         case CampaignSpec() as campaign:
             review_campaign(campaign, people, library, source=source)
-            review_test_of(campaign, library, source=source)
         case LoadSpec() as load:
             review_load(load, people, source=source)
         case _:

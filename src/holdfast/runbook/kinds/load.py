@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from datetime import timedelta
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import Field, HttpUrl, model_validator
+from pydantic import AfterValidator, Field, HttpUrl, model_validator
 
 from holdfast.domain.strict import Duration, Strict
 from holdfast.runbook.systems import Secret
@@ -23,18 +23,30 @@ BUILT_IN: frozenset[str] = frozenset({"session", "now", "update_id", "message_id
 ANY_STEP = "*"
 
 
+def _plain_address(url: HttpUrl) -> HttpUrl:
+    """Refuse what would be shown though it is secret, or would not be sent though it is written."""
+    if url.username or url.password:
+        raise ValueError(
+            "a name and password in the address would be shown; give them as 'secret_headers': "
+            "Authorization: {env: NAME}"
+        )
+    if url.query or url.fragment:
+        raise ValueError("the address must end with its path; write a query behind the steps' paths")
+    return url
+
+
 class Target(Strict):
     """A system that gets the load. Its host must be on the worker's allow-list, `HOLDFAST_LOAD_HOSTS`.
 
     Attributes:
-        url: base address; the steps' paths are below it.
+        url: base address; the steps' paths are below it. No name and password, no query.
         headers: go along with every request.
         secret_headers: the same, where the value is a secret.
         ca: file with the certificate authority of a private TLS certificate.
         http2: speak HTTP/2; then a general client serves, which is slower, and the result says so.
     """
 
-    url: HttpUrl
+    url: Annotated[HttpUrl, AfterValidator(_plain_address)]
     headers: dict[str, str] = Field(default_factory=dict)
     secret_headers: dict[str, Secret] = Field(default_factory=dict)
     ca: str = ""
@@ -52,6 +64,9 @@ class Range(Strict):
         if self.low > self.high:
             raise ValueError("'from' must not be above 'to'")
         return self
+
+
+Choices = Annotated[tuple[str | int | float, ...], Field(min_length=1)]
 
 
 class Extract(Strict):
@@ -198,8 +213,8 @@ class Scenario(Strict):
 
     name: Name
     title: str = Field(default="", max_length=120)
-    weight: float = Field(default=1, gt=0)
-    variables: dict[Variable, Range | tuple[str | int | float, ...]] = Field(default_factory=dict)
+    weight: float = Field(default=1, gt=0, allow_inf_nan=False)
+    variables: dict[Variable, Range | Choices] = Field(default_factory=dict)
     steps: tuple[Step, ...] = Field(min_length=1)
 
     @model_validator(mode="after")
@@ -226,7 +241,7 @@ class Phase(Strict):
         name: what it is called in the result.
     """
 
-    rate: float = Field(ge=0)
+    rate: float = Field(ge=0, allow_inf_nan=False)
     lasts: Duration = Field(alias="for")
     shape: Literal["constant", "ramp", "steps"] = "constant"
     steps: int = Field(default=5, ge=2, le=100)
@@ -243,9 +258,9 @@ class PeakPlan(Strict):
         each: how long each of them is.
     """
 
-    expected_peak: float = Field(gt=0)
-    safety_factor: float = Field(default=1.5, ge=1)
-    percent: tuple[Annotated[float, Field(gt=0, le=100)], ...] = (25, 50, 75, 100)
+    expected_peak: float = Field(gt=0, allow_inf_nan=False)
+    safety_factor: float = Field(default=1.5, ge=1, allow_inf_nan=False)
+    percent: tuple[Annotated[float, Field(gt=0, le=100)], ...] = Field(default=(25, 50, 75, 100), min_length=1)
     each: Duration = timedelta(minutes=3)
 
     @property
@@ -297,7 +312,7 @@ class Ceilings(Strict):
         in_flight: requests under way at once, of one shard; above it, sessions are counted as not sent.
     """
 
-    rate: float = Field(default=1000, gt=0)
+    rate: float = Field(default=1000, gt=0, allow_inf_nan=False)
     lasts: Duration = Field(default=timedelta(hours=1), alias="for")
     in_flight: int = Field(default=20_000, ge=1)
 
@@ -349,6 +364,8 @@ class LoadSpec(Strict):
         if bool(self.phases) == (self.peak is not None):
             raise ValueError("give 'phases', or 'peak' with the expected peak")
         highest = max(phase.rate for phase in self.all_phases)
+        if not highest:
+            raise ValueError("the phases begin no session: give at least one a rate above 0")
         if highest > self.ceilings.rate:
             raise ValueError(
                 f"the phases reach {highest:g} sessions a second, above ceilings.rate ({self.ceilings.rate:g})"

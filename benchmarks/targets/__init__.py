@@ -1,0 +1,1 @@
+"""Compiled systems under test, so that the generator is the slower one of the two."""

@@ -1,0 +1,249 @@
+"""Campaigns for which something goes wrong: cancelled, unanswered, misled, too long, without metrics."""
+
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+from temporalio.client import WorkflowFailureError
+from temporalio.exceptions import CancelledError
+from temporalio.testing import WorkflowEnvironment
+from temporalio.worker import Replayer, _workflow_instance
+
+from holdfast.adapters.temporal.conversion import DATA_CONVERTER
+from holdfast.domain.campaign import Phase, TestLine, TestVerdict
+from holdfast.domain.view import RunState
+from holdfast.ports.runs import IncidentRequest
+from tests.fakes import eventually
+from tests.server import start_server
+from tests.workflows.campaign_house import CampaignHouse, CampaignRun, open_campaign_house
+from tests.workflows.load_house import CountingTarget, counting_target
+from workers.engine import TIME_SKIPPING_CONFIG
+from workers.queues import RUNNER
+from workflows.campaign import Campaign
+from workflows.options import RUNBOOK_QUEUE
+
+FAILING = b"HTTP/1.1 503 Service Unavailable\r\nContent-Length: 0\r\n\r\n"
+HOUR = timedelta(hours=1)
+
+
+@pytest.fixture(scope="module")
+async def troubled_server() -> AsyncIterator[WorkflowEnvironment]:
+    async with await start_server(TIME_SKIPPING_CONFIG) as environment:
+        yield environment
+
+
+@pytest.fixture(scope="module")
+async def sales(
+    troubled_server: WorkflowEnvironment, tmp_path_factory: pytest.TempPathFactory
+) -> AsyncIterator[CampaignHouse]:
+    directory: Path = tmp_path_factory.mktemp("troubles")
+    async with open_campaign_house(troubled_server.client, directory) as house:
+        yield house
+
+
+@pytest.fixture
+async def shop() -> AsyncIterator[CountingTarget]:
+    async with counting_target() as target:
+        yield target
+
+
+async def begun(
+    sales: CampaignHouse, shop: CountingTarget, *, opens_in: timedelta, lasts: timedelta, **more: object
+) -> CampaignRun:
+    opens = datetime.now(UTC) + opens_in
+    name = sales.write_campaign(opens, opens + lasts, runbook=sales.write_load(shop.url), **more)
+    return await sales.begin(name)
+
+
+async def opened(sales: CampaignHouse, shop: CountingTarget, *, lasts: timedelta, **more: object) -> CampaignRun:
+    """Begin a campaign whose window is open already, and sign it off."""
+    run = await begun(sales, shop, opens_in=-HOUR, lasts=lasts + HOUR, **more)
+    await run.answer()
+    await run.until(lambda c: c.phase is Phase.OPEN)
+    return run
+
+
+@pytest.mark.parametrize(
+    "garbage",
+    ["passed", {"verdict": "passed"}, {"run": "a", "at": "2026-12-01T10:00:00", "verdict": "passed"}, None],
+)
+async def test_a_test_that_nobody_can_read_stops_no_campaign(
+    sales: CampaignHouse, shop: CountingTarget, garbage: object
+) -> None:
+    run = await begun(sales, shop, opens_in=timedelta(days=10), lasts=HOUR)
+    await run.until(lambda c: c.roles)
+    good = TestLine(run="load-1", at=datetime.now(UTC), verdict=TestVerdict.PASSED)
+
+    await run.handle.signal("tested", garbage)
+    await run.handle.signal("tested", good)
+
+    known = await run.until(lambda c: c.tests)
+    assert [test.run for test in known.tests] == ["load-1"]
+    await run.handle.cancel()
+
+
+async def test_a_campaign_is_cancelled_while_its_load_test_waits_for_people(
+    sales: CampaignHouse, shop: CountingTarget
+) -> None:
+    shop.answer = FAILING
+    run = await begun(sales, shop, opens_in=timedelta(days=1), lasts=HOUR)
+    running = await run.until(lambda c: c.test_running)
+    test = CampaignRun(sales, run.name, sales.client.get_workflow_handle(running.test_running), run.skipper)
+    await test.gate()
+
+    await run.handle.cancel()
+
+    with pytest.raises(WorkflowFailureError) as failed:
+        await run.result()
+    assert isinstance(failed.value.cause, CancelledError)
+
+
+async def test_a_campaign_that_is_cancelled_in_its_window_thaws_what_it_froze(
+    sales: CampaignHouse, shop: CountingTarget
+) -> None:
+    run = await opened(sales, shop, lasts=timedelta(days=1))
+
+    await run.handle.cancel()
+
+    with pytest.raises(WorkflowFailureError):
+        await run.result()
+    view = await run.view()
+    assert view.campaign is not None
+    assert not view.campaign.frozen
+    assert view.campaign.phase is Phase.CLOSED
+
+
+async def test_a_window_that_nobody_signs_off_is_over_when_it_closes(
+    sales: CampaignHouse, shop: CountingTarget
+) -> None:
+    run = await begun(sales, shop, opens_in=HOUR, lasts=HOUR)
+    gate = await run.gate()
+
+    await run.pass_(hours=3)
+
+    report = await run.result()
+    assert report["outcome"] == RunState.STOPPED
+    assert "closed before it was signed off" in report["view"]["headline"]
+    assert [(each["id"], each["state"]) for each in report["view"]["closed_gates"]] == [(gate.id, "superseded")]
+
+
+async def test_a_test_that_is_wanted_while_the_sign_off_is_asked_for_begins(
+    sales: CampaignHouse, shop: CountingTarget
+) -> None:
+    run = await begun(sales, shop, opens_in=timedelta(days=1), lasts=HOUR)
+    first = await run.gate()
+
+    await run.say("test", by="anna")
+
+    again = await run.gate(lambda gate: gate.id != first.id)
+    known = await run.until(lambda c: len(c.tests) == 2)
+    assert known.tests[-1].run in again.question
+    await run.handle.cancel()
+
+
+@pytest.mark.parametrize("verdict", [TestVerdict.VOID, TestVerdict.STOPPED])
+async def test_a_test_that_says_nothing_takes_no_sign_off_back(
+    sales: CampaignHouse, shop: CountingTarget, verdict: TestVerdict
+) -> None:
+    run = await begun(sales, shop, opens_in=timedelta(days=1), lasts=HOUR)
+    await run.answer()
+    await run.until(lambda c: c.phase is Phase.READY)
+
+    line = TestLine(run="load-9", at=datetime.now(UTC), verdict=verdict, said="it was stopped")
+    await run.handle.signal("tested", line)
+
+    known = await run.until(lambda c: len(c.tests) == 2)
+    assert known.phase is Phase.READY
+    await run.handle.cancel()
+
+
+async def test_an_incident_whose_name_is_taken_ends_no_campaign(
+    sales: CampaignHouse, shop: CountingTarget
+) -> None:
+    sales.weather.broken = {"support": [(datetime.now(UTC) - HOUR, datetime.now(UTC) + 2 * HOUR)]}
+    run = await begun(sales, shop, opens_in=-HOUR, lasts=3 * HOUR)
+    request = IncidentRequest(runbook=sales.write_incident(), requested_by="anna", title="an old one")
+    taken = await sales.client.start_workflow(
+        "incident", request, id=f"{run.handle.id}-incident-1", task_queue=RUNBOOK_QUEUE
+    )
+    await run.answer()
+
+    seen = await run.until(lambda c: c.breaches)
+
+    assert seen.breaches[0].incident == taken.id
+    await run.handle.cancel()
+    await taken.cancel()
+    sales.weather.broken = {}
+
+
+async def test_while_nothing_is_known_nobody_is_told_that_all_is_well(
+    sales: CampaignHouse, shop: CountingTarget
+) -> None:
+    now = datetime.now(UTC)
+    sales.weather.silent = [(now, now + 6 * HOUR)]
+    before = len(sales.announced)
+    run = await opened(
+        sales, shop, lasts=9 * HOUR, watch={"interval": "5m", "recover_after": "15m", "show_every": "20m"}
+    )
+    await run.until(lambda c: c.silent)
+    await eventually(lambda: any("cannot measure" in text for _, text in sales.announced[before:]))
+    assert "do not answer" in (await run.view()).headline
+
+    await run.pass_(hours=12)
+    await run.result()
+
+    told = [text for _, text in sales.announced[before:]]
+    blind = next(n for n, text in enumerate(told) if "cannot measure" in text)
+    assert not any("all is well" in text for text in told[:blind])
+    assert any("all is well" in text for text in told[blind:])
+    sales.weather.silent = []
+
+
+async def test_a_long_campaign_goes_on_in_new_parts_and_loses_nothing(
+    sales: CampaignHouse, shop: CountingTarget, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    opens = datetime.now(UTC) - HOUR
+    before = len(sales.announced)
+    sales.weather.broken = {"support": [(opens + 3 * HOUR, opens + 4 * HOUR)]}
+    run = await opened(
+        sales, shop, lasts=7 * HOUR, watch={"interval": "5m", "recover_after": "15m", "show_every": "30m"}
+    )
+    first = (await run.handle.describe()).run_id
+    await run.say("accept", by="vera", to="commander")
+    # So a worker learns from the server that a history has become long.
+    monkeypatch.setattr(
+        _workflow_instance._WorkflowInstanceImpl,  # noqa: SLF001  there is no other way to force it
+        "workflow_is_continue_as_new_suggested",
+        lambda _self: True,
+    )
+
+    breach = None
+    for _ in range(20):
+        await run.pass_(minutes=30)
+        campaign = (await run.view()).campaign
+        assert campaign is not None
+        if campaign.breaches and breach is None:
+            breach = campaign.breaches[0]
+            incident = sales.client.get_workflow_handle(breach.incident)
+            await CampaignRun(sales, run.name, incident, run.skipper).say("acknowledge", by="anna")
+            await CampaignRun(sales, run.name, incident, run.skipper).say("resolve", by="anna", reason="mended")
+        if campaign.phase is Phase.CLOSED:
+            break
+    report = await sales.client.get_workflow_handle(run.handle.id).result()
+
+    assert (await sales.client.get_workflow_handle(run.handle.id).describe()).run_id != first
+    campaign = report["view"]["campaign"]
+    assert report["outcome"] == RunState.FINISHED
+    assert [each["person"] for each in campaign["roles"] if each["name"] == "commander"] == ["vera"]
+    assert [each["number"] for each in campaign["breaches"]] == [1]
+    assert campaign["breaches"][0]["ended"]
+    told = [text for _, text in sales.announced[before:]]
+    for once in ("has begun", "cannot submit a ticket", "again as promised", "is over"):
+        assert sum(once in text for text in told) == 1, once
+    keys = [errand.key for _, errand in sales.private.errands] if hasattr(sales.private, "errands") else []
+    assert len(keys) == len(set(keys))
+    history = await sales.client.get_workflow_handle(run.handle.id, run_id=first).fetch_history()
+    replayer = Replayer(workflows=[Campaign], data_converter=DATA_CONVERTER, workflow_runner=RUNNER)
+    await replayer.replay_workflow(history)
+    sales.weather.broken = {}

@@ -29,7 +29,7 @@ def looked(
     """
     totals = totals or Totals(spec)
     for kept in reports:
-        totals.add(kept.report)
+        totals.add(kept.report, attempt=kept.attempt)
     live = totals.live(at)
     broken = thresholds.newest(totals, at)
     with speaking(SOURCE):
@@ -53,7 +53,7 @@ def summed(request: ConcludeRequest, reports: Sequence[KeptReport]) -> LoadResul
     """Return what all reports of a test add up to."""
     totals = Totals(request.plan.spec)
     for kept in reports:
-        totals.add(kept.report)
+        totals.add(kept.report, attempt=kept.attempt)
     return result_of(
         totals,
         started_at=datetime.fromtimestamp(request.start_at, UTC),

@@ -130,16 +130,18 @@ class LoadWatchActivities:
         mark, totals = self._known.pop(request.run, (0, None))
         while True:
             activity.heartbeat()
-            with as_failures():
-                reports, mark = await self._open_log().reports(request.run, after=mark)
+            try:
+                with as_failures():
+                    reports, mark = await _beating(self._open_log().reports(request.run, after=mark))
+            except BaseException:  # whoever looks next does not begin from the beginning
+                self._remember(request.run, mark, totals)
+                raise
             at = time.time() - request.start_at
-            totals, look = await asyncio.to_thread(_looked, request.spec, totals, reports, at)
+            totals, look = await _beating(asyncio.to_thread(_looked, request.spec, totals, reports, at))
             if look.broken or time.monotonic() >= until:
                 break
             await asyncio.sleep(min(_LOOK_SECONDS, max(0.0, until - time.monotonic())))
-        self._known[request.run] = mark, totals
-        while len(self._known) > _TESTS_REMEMBERED:
-            self._known.popitem(last=False)
+        self._remember(request.run, mark, totals)
         return look
 
     @activity.defn(name="conclude_load")
@@ -148,7 +150,7 @@ class LoadWatchActivities:
         self._known.pop(request.run, None)
         with as_failures():
             log = self._open_log()
-            reports, _ = await log.reports(request.run)
+            reports, _ = await _beating(log.reports(request.run))
             result = await _beating(asyncio.to_thread(_summed, request, reports))
             did = await _beating(self._resources(request, result))
             result, concluded = await asyncio.to_thread(_concluded, request, result, did)
@@ -169,6 +171,11 @@ class LoadWatchActivities:
         """Put down beside the result what people decided."""
         with as_failures():
             await self._open_log().decided(request.run, request.go, request.by)
+
+    def _remember(self, run: str, mark: int, totals: "Totals | None") -> None:
+        self._known[run] = mark, totals
+        while len(self._known) > _TESTS_REMEMBERED:
+            self._known.popitem(last=False)
 
     def _open_log(self) -> LoadLog:
         log = self._log()

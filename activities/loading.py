@@ -20,9 +20,11 @@ from holdfast.ports.generators import Generation, Generators
 from holdfast.ports.load import KeptReport, LoadLog
 from holdfast.runbook.kinds.load import LoadSpec
 
-_BEAT_SECONDS: Final = 0.2
+_BEAT_SECONDS: Final = 0.1
 # Reports come four times a second; they are kept so soon after.
 _BATCH_SECONDS: Final = 0.1
+# At once, so that a log that was down for an hour takes them within its time.
+_MOST_AT_ONCE: Final = 200
 _LOG_SECONDS: Final = 5.0
 _LOG_BREAK_SECONDS: Final = 0.5
 # A generator that was told to stop has said its last words, and those are kept, or the log is down.
@@ -43,10 +45,12 @@ class ReadyReport(BaseModel):
 
     Attributes:
         now: its clock, seconds of the epoch.
+        ahead: of the server's clock, in seconds; the time that the question took is in it.
         refused: why it must not make this test; empty where it may.
     """
 
     now: float
+    ahead: float = 0.0
     refused: str = ""
 
 
@@ -88,22 +92,25 @@ class LoadActivities:
         self, generators: Generators, log: Callable[[], LoadLog | None], *, limits: Limits | None = None
     ) -> None:
         self._generators, self._log, self._limits = generators, log, limits or Limits()
+        self._kept_later: set[asyncio.Task[None]] = set()
 
     @activity.defn(name="ready_for_load")
     async def ready_for_load(self, request: ReadyRequest) -> ReadyReport:
         """Say that this worker is there, and whether it may make this test."""
+        ahead, refused = time.time() - activity.info().started_time.timestamp(), ""
         try:
             await asyncio.to_thread(self._limits.check, request.spec)
             await self._generators.prepare()
         except (InvalidInput, Unavailable) as error:
-            return ReadyReport(now=time.time(), refused=str(error))
-        return ReadyReport(now=time.time())
+            refused = str(error)
+        return ReadyReport(now=time.time(), ahead=ahead, refused=refused)
 
     @activity.defn(name="make_load")
     async def make_load(self, request: MakeRequest) -> ShardEnd:
         """Make a shard to its end, or until it is cancelled; then nothing is sent any more within 0.3 s.
 
-        Reports that the log does not take are held until it does.
+        Reports that the log does not take are held until it does, also those of a generator that died: the
+        share is free to be taken over at once.
 
         Raises:
             ApplicationError: of type `InvalidInput`: this share must not or cannot be made by anybody.
@@ -118,20 +125,36 @@ class LoadActivities:
         reading = asyncio.create_task(keeper.take(generation))
         keeping = asyncio.create_task(keeper.keep_on())
         beating = asyncio.create_task(_beat(keeper))
+        over = {reading, beating}
         try:
             await asyncio.wait({reading})
-            await keeper.emptied()
             reading.result()
+            await keeper.emptied()
+            over.add(keeping)
         except asyncio.CancelledError:
             await generation.stop("stopped by its run")
             await asyncio.wait({reading}, timeout=_LAST_WORDS_SECONDS)
             await keeper.emptied(within=_LAST_KEEPING_SECONDS)
+            over.add(keeping)
             raise
         finally:
-            for task in (reading, keeping, beating):
+            for task in over:
                 task.cancel()
-            await asyncio.gather(reading, keeping, beating, return_exceptions=True)
+            await asyncio.gather(*over, return_exceptions=True)
+            if keeping not in over:
+                self._keep_later(keeper, keeping)
         return keeper.end
+
+    def _keep_later(self, keeper: "_Keeper", keeping: asyncio.Task[None]) -> None:
+        """Let the last reports of a generator that died be kept when the log takes them."""
+
+        async def kept() -> None:
+            await keeper.emptied()
+            keeping.cancel()
+
+        task = asyncio.create_task(kept())
+        self._kept_later.add(task)
+        task.add_done_callback(self._kept_later.discard)
 
 
 class _Keeper:
@@ -156,7 +179,7 @@ class _Keeper:
         while True:
             await self._come.wait()
             await asyncio.sleep(_BATCH_SECONDS)
-            batch = list(self._waiting)
+            batch = self._waiting[:_MOST_AT_ONCE]
             if not await self._kept(batch):
                 await asyncio.sleep(_LOG_BREAK_SECONDS)
                 continue

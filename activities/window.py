@@ -189,8 +189,15 @@ class _Look:
         self, asked: Sequence[Question], at: datetime, limit: asyncio.Semaphore
     ) -> dict[str, float | None]:
         by_query = queries.by_query(asked)
-        found = await asyncio.gather(*(self._ask(query, at, limit) for query in by_query))
-        pairs = zip(by_query.values(), found, strict=True)
+        asking = (self._ask(query, at, limit) for query in by_query)
+        found = await asyncio.gather(*asking, return_exceptions=True)
+        failed = [answer for answer in found if isinstance(answer, BaseException)]
+        for error in failed:
+            if len(failed) == len(found) or not isinstance(error, MetricsUnavailable):
+                raise error
+            activity.logger.warning("%s: a query was not answered: %s", self._request.run, error)
+        known = [None if isinstance(answer, BaseException) else answer for answer in found]
+        pairs = zip(by_query.values(), known, strict=True)
         return {question.key: answer for same, answer in pairs for question in same}
 
     async def _ask(self, query: str, at: datetime, limit: asyncio.Semaphore) -> float | None:
@@ -259,7 +266,8 @@ class _Keeper:
         except (HoldfastError, TimeoutError) as error:
             activity.logger.warning("%s: what was seen is not kept yet: %r", self._request.run, error)
             return
-        self._unkept = [kept for kept in self._unkept if kept not in batch]
+        done = {id(kept) for kept in batch}  # comparing a day of looks with each other would take seconds
+        self._unkept = [kept for kept in self._unkept if id(kept) not in done]
 
 
 async def _beating(work: Coroutine[Any, Any, Moment], report: LookReport) -> Moment:

@@ -94,17 +94,22 @@ class _Analysis:
         if self._announcer is None:
             return
         run, client = request.view.run_id, request.plan.spec.client
-        said = " ".join(summary)[:_CAPTION]
         if self._settings.telegram_chat is not None:
-            await self._announcer.announce(
-                self._settings.telegram_chat, said, key=f"report/{run}/team", picture=png
-            )
+            await self._announce(self._settings.telegram_chat, summary, key=f"report/{run}/team", picture=png)
         if client.telegram_chat is not None:
             theirs = await self._reports.build(run, language=client.language)
-            said = " ".join(theirs.summary)[:_CAPTION]
-            await self._announcer.announce(
-                client.telegram_chat, said, key=f"report/{run}/client", picture=theirs.png
+            await self._announce(
+                client.telegram_chat, theirs.summary, key=f"report/{run}/client", picture=theirs.png
             )
+
+    async def _announce(self, chat: int, summary: list[str], *, key: str, picture: bytes) -> None:
+        """Send one picture; a chat that does not take it costs neither the report nor the other chat."""
+        if self._announcer is None:
+            return
+        try:
+            await self._announcer.announce(chat, " ".join(summary)[:_CAPTION], key=key, picture=picture)
+        except HoldfastError as error:
+            log.warning("the report was not shown", key=key, reason=str(error))
 
 
 def _reports(store: "SqlStore", runs: RunControl) -> Reports:

@@ -50,9 +50,17 @@ class Board:
         doing: what the run does, also while the view says that it is paused.
     """
 
-    def __init__(self, view: RunView, message: MessageRef | None = None) -> None:
-        """Show this view; `message` is where the chat message of an earlier part of the run is."""
+    def __init__(self, view: RunView, message: MessageRef | None = None, *, calls_first: bool = False) -> None:
+        """Show this view.
+
+        Args:
+            view: what to show.
+            message: where the chat message of an earlier part of the run is.
+            calls_first: whether people are called before the message is renewed, for which a full chat may
+                have no room for a while.
+        """
         self.view = view
+        self._calls_first = calls_first
         self.message = message
         self._published_revision = -1
         self.waits_for: list[str] | None = None
@@ -170,6 +178,8 @@ class Board:
         while True:
             await workflow.wait_condition(self._behind)
             await workflow.sleep(options.CARD_PAUSE)
+            if self._calls_first and self.message is not None:
+                await self._call_out()
             await self._publish()
             await self._call_out()
 

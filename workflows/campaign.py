@@ -1,8 +1,8 @@
 """The high-load campaign: tests and roles before it, a sign-off, the watched window, the analysis afterwards.
 
-How roles and tasks are asked for stands in `campaign_errands.py`, who is told how often in
-`campaign_updates.py`, what a look at the metrics leads to in `campaign_watch.py`. Ask the Query `view` for the
-whole state.
+What load tests came to stands in `campaign_tests.py`, how roles and tasks are asked for in
+`campaign_errands.py`, who is told how often in `campaign_updates.py`, what a look at the metrics leads to in
+`campaign_watch.py`. Ask the Query `view` for the whole state.
 """
 
 import asyncio
@@ -10,13 +10,14 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from temporalio import workflow
-from temporalio.exceptions import ActivityError, ApplicationError, ChildWorkflowError
+from temporalio.exceptions import ActivityError, ApplicationError
 
 from workflows import campaign_calls, campaign_questions, options
 from workflows.board import Board
 from workflows.calls import reason
 from workflows.campaign_carrying import CampaignCarried, CampaignInput, CampaignReport, Memory
 from workflows.campaign_errands import Errands
+from workflows.campaign_tests import LoadTests
 from workflows.campaign_updates import Updates
 from workflows.campaign_watch import Watching
 from workflows.freezing import Freezing
@@ -28,7 +29,7 @@ from workflows.tasked import TaskedRun
 
 with workflow.unsafe.imports_passed_through():
     from holdfast.domain import campaign_phrases as phrases
-    from holdfast.domain.campaign import CampaignView, Go, Phase, TestLine, TestVerdict
+    from holdfast.domain.campaign import CampaignView, Phase, TestLine
     from holdfast.domain.client_words import Occasion
     from holdfast.domain.gates import Gate, GateState
     from holdfast.domain.view import RunState, RunView
@@ -36,11 +37,10 @@ with workflow.unsafe.imports_passed_through():
     from holdfast.ports.audit import AuditKind
     from holdfast.runbook.campaigns import CampaignPlan
 
-# What a sign-off can rest on; anything else says nothing about the client's system.
-_TELLING = frozenset({TestVerdict.PASSED, TestVerdict.FAILED})
 _TESTABLE = frozenset({Phase.PREPARING, Phase.SIGN_OFF, Phase.READY})
-_TESTS_KEPT = 20
 _AT_ONCE = timedelta(0)
+# Before a campaign continues as new, what is being sent may take so long.
+_QUIET_WITHIN = timedelta(seconds=15)
 
 
 @workflow.defn(name="campaign")
@@ -52,7 +52,7 @@ class Campaign(TaskedRun):
         """Begin with an empty view, or with what an earlier part of the run carried over."""
         carried = start.carried if workflow.info().continued_run_id else None
         view = carried.view if carried else _first_view(start)
-        self._board = Board(view, carried.message if carried else None)
+        self._board = Board(view, carried.message if carried else None, calls_first=True)
         self._gates = GateKeeper(self._board)
         self._hearing = Hearing(self._gates, carried.replies if carried else None)
         self._campaign = view.campaign = view.campaign or _nothing_known(start)
@@ -60,7 +60,9 @@ class Campaign(TaskedRun):
         self._plan: CampaignPlan | None = carried.plan if carried else None
         self._errands: Errands | None = None
         self._updates: Updates | None = None
-        self._test_wanted = ""
+        self._freezing = Freezing(self._memory.frozen)
+        self._signed_on: TestLine | None = None
+        self._tests = LoadTests(self._board, self._campaign, self._memory, self._plan)
 
     @workflow.run
     async def run(self, start: CampaignInput) -> CampaignReport:
@@ -74,6 +76,8 @@ class Campaign(TaskedRun):
         except asyncio.CancelledError:
             cancelled = True
             self._gates.supersede()
+            await self._thawed()  # a chat that is down may hold up the run's end for a day
+            self._campaign.phase = Phase.CLOSED
             ending = self._board.end(RunState.STOPPED, phrases.CANCELLED)
             self._gates.ledger.note_event(AuditKind.CLOSING, phrases.CANCELLED)
         if self._errands is not None:
@@ -91,9 +95,9 @@ class Campaign(TaskedRun):
         if self._plan is None:
             try:
                 self._plan = await campaign_calls.plan(start)
+                other = await campaign_calls.claim(self._plan, self._board)
             except ActivityError as error:
                 return self._board.end(RunState.FAILED, phrases.UNUSABLE.format(why=reason(error)))
-            other = await campaign_calls.claim(self._plan, self._board)
             if other:
                 return self._board.end(RunState.STOPPED, phrases.RUNS_ALREADY.format(run=other))
             self._open(start, self._plan)
@@ -124,81 +128,74 @@ class Campaign(TaskedRun):
     async def _tests_until(self, moment: datetime) -> None:
         """Wait for the moment; load tests run by schedule and on demand meanwhile."""
         while workflow.now() < moment:
-            await until(lambda: bool(self._test_wanted), moment)
-            if self._test_wanted:
-                await self._test()
+            await until(lambda: bool(self._tests.wanted_by), moment)
+            if self._tests.wanted_by:
+                await self._tests.make()
 
     async def _signed_off(self, plan: CampaignPlan, again: str) -> str:
         """Return why the window may not open; empty when it may."""
         self._campaign.phase = Phase.SIGN_OFF
         while workflow.now() < plan.closes:
-            test = await self._newest_test(plan)
+            test = await (self._tests.make() if self._tests.wanted_by else self._tests.newest_fresh())
             self._memory.gates += 1
-            number = self._memory.gates
             if not test.allows:
-                gate = campaign_questions.ask_for_another_test(self._gates, f"test-{number}", plan, test)
-                self._board.show(RunState.WAITING, gate.title, say=gate.title, ping=call_for(gate))
-                # Somebody may decide about the failed test itself meanwhile.
-                await self._decided(gate, test)
-                if gate.goes_on:
-                    await self._gates.on_record()
-                    await self._test()
-                elif gate.state is not GateState.SUPERSEDED:
+                if not await self._tested_again(plan, test):
                     return phrases.NOT_RETESTED
                 continue
             gate = campaign_questions.ask_for_sign_off(
-                self._gates, f"sign-off-{number}", plan, test, again=again
+                self._gates, f"sign-off-{self._memory.gates}", plan, test, again=again
             )
-            self._board.show(RunState.WAITING, gate.title, say=gate.title, ping=call_for(gate))
-            await self._decided(gate, test)
+            await self._decided(gate, test, plan.closes)
             if gate.goes_on:
                 await self._gates.on_record()
-                self._campaign.phase = Phase.READY
-                signed = phrases.SIGNED.format(at=_clock(plan.opens))
-                self._board.show(RunState.PREPARING, signed, say=signed, ping=signed)
-                return ""
-            if gate.state not in {GateState.VOIDED, GateState.SUPERSEDED}:
+                again = self._tests.taken_back(test)
+                if not again:
+                    self._signed_on, self._campaign.phase = test, Phase.READY
+                    signed = phrases.SIGNED.format(at=_clock(plan.opens))
+                    self._board.show(RunState.PREPARING, signed, say=signed, ping=signed)
+                    return ""
+            elif gate.state not in {GateState.VOIDED, GateState.SUPERSEDED}:
                 return phrases.NOT_SIGNED
         return phrases.CLOSED_BEFORE
 
-    async def _decided(self, gate: Gate, test: TestLine) -> None:
-        """Wait for an answer, or until load tests make the question another one than it was with this test."""
+    async def _tested_again(self, plan: CampaignPlan, test: TestLine) -> bool:
+        """Ask what to do about a test on which no window may open; return whether the run goes on."""
+        gate = campaign_questions.ask_for_another_test(self._gates, f"test-{self._memory.gates}", plan, test)
+        # Somebody may decide about the failed test itself meanwhile.
+        await self._decided(gate, test, plan.closes)
+        if gate.goes_on:
+            await self._gates.on_record()
+            await self._tests.make()
+        return gate.goes_on or gate.state in {GateState.VOIDED, GateState.SUPERSEDED}
+
+    async def _decided(self, gate: Gate, test: TestLine, closes: datetime) -> None:
+        """Wait for an answer, or until there is nothing to answer any more.
+
+        That is so when load tests make it another question than it was with this test, when another test is
+        wanted, and when the window has closed.
+        """
+        self._board.show(RunState.WAITING, gate.title, say=gate.title, ping=call_for(gate))
         deciding = asyncio.create_task(self._gates.decided(gate))
-        await workflow.wait_condition(lambda: deciding.done() or self._is_overtaken(test))
-        if not deciding.done():
-            self._gates.supersede(phrases.NEWER_TEST)
-        await deciding
-
-    def _is_overtaken(self, test: TestLine) -> bool:
-        """Whether a newer load test failed, or it was decided otherwise about this one."""
-        newest = self._newest()
-        if newest is None:
-            return False
-        return newest.allows is not test.allows or (
-            newest.run != test.run and newest.verdict is TestVerdict.FAILED
+        await until(
+            lambda: deciding.done() or bool(self._tests.wanted_by) or self._tests.is_overtaken(test),
+            closes,
         )
-
-    async def _newest_test(self, plan: CampaignPlan) -> TestLine:
-        """Return the newest load test, from the store; make one where there is none that is fresh."""
-        await self._know_tests()
-        newest = self._newest()
-        oldest = workflow.now() - plan.spec.load_test.fresh_for
-        if newest is None or (newest.at < oldest and newest.allows) or newest.verdict not in _TELLING:
-            return await self._test()
-        return newest
+        if not deciding.done():
+            wanted = phrases.TEST_WANTED.format(by=self._tests.wanted_by) if self._tests.wanted_by else ""
+            overtaken = phrases.NEWER_TEST if self._tests.is_overtaken(test) else phrases.CLOSED_BEFORE
+            self._gates.supersede(wanted or overtaken)
+        await deciding
 
     async def _still_allowed_until(self, moment: datetime) -> str:
         """Wait; return why the sign-off does not count any more where a later load test failed."""
-        signed_on = self._newest()
+        signed_on = self._signed_on
         while workflow.now() < moment and signed_on is not None:
-            await until(lambda: bool(self._test_wanted) or self._is_overtaken(signed_on), moment)
-            if self._test_wanted:
-                await self._test()
-            if self._is_overtaken(signed_on):
-                newest = self._newest() or signed_on
+            await until(lambda: bool(self._tests.wanted_by) or self._tests.is_overtaken(signed_on), moment)
+            if self._tests.wanted_by:
+                await self._tests.make()
+            voided = self._tests.taken_back(signed_on)
+            if voided:
                 self._campaign.phase = Phase.SIGN_OFF
-                voided = phrases.VOIDED.format(what=newest.said)
-                self._board.show(say=voided, ping=voided)
                 return voided
         return ""
 
@@ -206,10 +203,19 @@ class Campaign(TaskedRun):
         """Refuse planned rollouts from here to the end of the run."""
         if self._campaign.frozen:
             return
-        freezing = Freezing(self._memory.frozen)
-        await freezing.freeze(plan.spec.freeze.systems, plan.spec.title, until=plan.closes)
-        self._memory.frozen, self._campaign.frozen = freezing.frozen, True
+        try:
+            await self._freezing.freeze(plan.spec.freeze.systems, plan.spec.title, until=plan.closes)
+        except ActivityError as error:  # the window opens all the same, and is watched
+            failed = phrases.NOT_FROZEN.format(why=reason(error))
+            self._board.show(say=failed, ping=failed)
+            return
+        self._memory.frozen, self._campaign.frozen = self._freezing.frozen, True
         self._board.show(say=phrases.FROZEN, ping=phrases.FROZEN)
+
+    async def _thawed(self) -> None:
+        """Let planned rollouts go on."""
+        await self._freezing.thaw()
+        self._memory.frozen, self._campaign.frozen = (), False
 
     async def _watched(self, start: CampaignInput, plan: CampaignPlan) -> None:
         """Watch the window against its promises until it closes."""
@@ -219,7 +225,7 @@ class Campaign(TaskedRun):
             self._campaign.phase = Phase.OPEN
             opened = phrases.OPENED.format(at=_clock(plan.closes))
             self._board.show(RunState.WATCHING, opened, say=opened, ping=opened)
-            updates.tell_client(Occasion.OPENED)
+            updates.begin()
         watching = Watching(
             self._board, self._campaign, plan, memory=self._memory, errands=errands, updates=updates
         )
@@ -229,10 +235,12 @@ class Campaign(TaskedRun):
 
     async def _analysed(self, plan: CampaignPlan) -> RunState:
         """Make the report from what was kept; the campaign ends with or without it."""
-        await Freezing(self._memory.frozen).thaw()
-        self._memory.frozen = ()
-        self._campaign.frozen, self._campaign.phase = False, Phase.ANALYSIS
+        await self._thawed()
+        self._campaign.phase = Phase.ANALYSIS
         self._board.show(RunState.CHECKING, phrases.CLOSED, say=phrases.CLOSED)
+        for breach in self._campaign.open_breaches:
+            still = phrases.STILL_BROKEN.format(title=breach.title, run=breach.incident or "-")
+            self._board.show(say=still, ping=still)
         self._updates_known().tell_client(Occasion.CLOSED)
         await self._updates_known().all_told()
         self._campaign.phase = Phase.CLOSED
@@ -248,64 +256,7 @@ class Campaign(TaskedRun):
     @workflow.signal(name="tested", description="For runs: a load test of this campaign has come to something.")
     def tested(self, message: Any = None) -> None:
         """Learn what a load test came to."""
-        line = TestLine.model_validate(message)
-        self._learn(line)
-
-    def _learn(self, line: TestLine) -> None:
-        tests = self._campaign.tests
-        known = next((number for number, test in enumerate(tests) if test.run == line.run), None)
-        if known is not None and tests[known] == line:
-            return
-        if known is None:
-            tests.append(line)
-        else:
-            tests[known] = line
-        tests.sort(key=lambda test: test.at)
-        newest = self._newest()
-        limited = newest is not None and newest.go is Go.LIMITS
-        self._campaign.limits = self._plan.spec.load_test.limits if limited and self._plan else ""
-        del tests[:-_TESTS_KEPT]
-        said = phrases.TESTED.format(run=line.run, what=line.said)
-        if line.go is not None:
-            said = phrases.DECIDED.format(run=line.run, by=line.decided_by, go=line.go)
-        self._board.show(say=said)
-
-    async def _know_tests(self) -> None:
-        """Learn what the store knows: tests from before this run began, and what was decided about them."""
-        try:
-            kept = await campaign_calls.tests(self._plan_known())
-        except ActivityError as error:
-            self._board.show(say=phrases.TEST_BROKE.format(why=reason(error)))
-            return
-        for line in kept:
-            self._learn(line)
-
-    def _newest(self) -> TestLine | None:
-        told = [test for test in self._campaign.tests if test.verdict is not TestVerdict.SKIPPED]
-        return told[-1] if told else None
-
-    async def _test(self) -> TestLine:
-        """Run a load test now, and wait for what it comes to and for what people decide about it."""
-        by, self._test_wanted = self._test_wanted or self._gates.requester, ""
-        self._memory.tests += 1
-        run = f"{self._board.view.run_id}-test-{self._memory.tests}"
-        self._campaign.test_running = run
-        said = phrases.TESTS.format(run=run)
-        self._board.show(RunState.TESTING, said, say=said)
-        try:
-            line = await campaign_calls.load_test(run, self._plan_known(), by)
-        except ChildWorkflowError as error:
-            why = str(error.cause or error)
-            line = TestLine(
-                run=run,
-                at=workflow.now(),
-                verdict=TestVerdict.VOID,
-                said=phrases.TEST_BROKE.format(why=why),
-            )
-        self._campaign.test_running = ""
-        self._learn(line)
-        self._board.show(RunState.PREPARING, phrases.TESTED.format(run=run, what=line.said))
-        return self._newest() or line
+        self._tests.hear(message)
 
     # --- what people say --------------------------------------------------------------------------------
 
@@ -317,7 +268,7 @@ class Campaign(TaskedRun):
         if word.act is Act.TEST:
             if self._campaign.frozen or self._campaign.phase not in _TESTABLE:
                 return phrases.SAID_NO_TEST
-            self._test_wanted = word.by
+            self._tests.wanted_by = word.by
             self._board.show(say=phrases.TEST_WANTED.format(by=word.by))
             return phrases.SAID_TEST
         self._board.show(say=f"{word.by}: {word.reason.strip()}")
@@ -335,11 +286,7 @@ class Campaign(TaskedRun):
         self._gates.ledger.note_event(AuditKind.REQUEST, f"{started}: {plan.spec.title}")
         prepares = phrases.PREPARES.format(at=_clock(plan.opens - plan.spec.sign_off_before))
         self._board.show(RunState.PREPARING, prepares, say=started)
-
-    def _plan_known(self) -> CampaignPlan:
-        if self._plan is None:
-            raise ApplicationError("the campaign is not read yet", non_retryable=True)
-        return self._plan
+        self._tests.know(plan)
 
     def _errands_known(self) -> Errands:
         if self._errands is None:  # nobody may say anything before
@@ -354,10 +301,14 @@ class Campaign(TaskedRun):
     async def _continue_as_new_if_long(self, start: CampaignInput, plan: CampaignPlan) -> None:
         if not workflow.info().is_continue_as_new_suggested():
             return
-        await self._errands_known().rest()
-        await self._updates_known().all_told()
-        await self._board.published(give_up_after=options.CARD_BEFORE_NEW)
-        if self._gates.ledger.is_written and workflow.all_handlers_finished():
+        errands, updates = self._errands_known(), self._updates_known()
+        errands.rest()
+        # The watch must not wait for a chat that is down: it is tried again after the next look.
+        await until(lambda: errands.is_quiet and updates.is_quiet, workflow.now() + _QUIET_WITHIN)
+        if errands.is_quiet and updates.is_quiet:
+            await self._board.published(give_up_after=options.CARD_BEFORE_NEW)
+        quiet = errands.is_quiet and updates.is_quiet and self._gates.ledger.is_written
+        if quiet and workflow.all_handlers_finished():
             carried = CampaignCarried(
                 plan=plan,
                 view=self._board.view,
@@ -366,7 +317,7 @@ class Campaign(TaskedRun):
                 replies=self._hearing.replies,
             )
             workflow.continue_as_new(start.model_copy(update={"carried": carried}))
-        self._errands_known().wake()  # something came in between; it is tried again after the next look
+        errands.wake()
 
 
 def _first_view(start: CampaignInput) -> RunView:

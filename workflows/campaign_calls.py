@@ -3,7 +3,8 @@
 from typing import Any
 
 from temporalio import workflow
-from temporalio.workflow import ParentClosePolicy
+from temporalio.exceptions import WorkflowAlreadyStartedError
+from temporalio.workflow import ChildWorkflowHandle, ParentClosePolicy
 
 from workflows import options
 from workflows.board import Board
@@ -153,8 +154,14 @@ async def analyse(board: Board, of: CampaignPlan) -> Analysed:
     )
 
 
-async def open_incident(breach: BreachLine, board: Board, of: CampaignPlan, *, title: str) -> str:
-    """Open an incident for a breach; it outlives the campaign. Return the id of its run."""
+async def open_incident(
+    breach: BreachLine, board: Board, of: CampaignPlan, *, title: str
+) -> tuple[str, ChildWorkflowHandle[Any, Any] | None]:
+    """Open an incident for a breach; it outlives the campaign.
+
+    Returns:
+        The id of its run, and the run; None where it was there already, in a history that was reset.
+    """
     run = f"{board.view.run_id}-incident-{breach.number}"
     request = IncidentRequest(
         runbook=of.spec.response.incident,
@@ -162,14 +169,16 @@ async def open_incident(breach: BreachLine, board: Board, of: CampaignPlan, *, t
         title=title,
         by_run=board.view.run_id,
     )
-    await workflow.start_child_workflow(
-        "incident",
-        request,
-        id=run,
-        parent_close_policy=ParentClosePolicy.ABANDON,
-        static_summary=title[:200],
-    )
-    return run
+    try:
+        return run, await workflow.start_child_workflow(
+            "incident",
+            request,
+            id=run,
+            parent_close_policy=ParentClosePolicy.ABANDON,
+            static_summary=title[:200],
+        )
+    except WorkflowAlreadyStartedError:
+        return run, None
 
 
 async def tell_incident(run: str, text: str) -> None:

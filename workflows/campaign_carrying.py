@@ -9,6 +9,7 @@ from holdfast.domain.decisions import DecisionReply
 from holdfast.domain.view import MessageRef, RunState, RunView
 from holdfast.ports.runs import CampaignRequest
 from holdfast.runbook.campaigns import CampaignPlan
+from holdfast.slo.status import Moment
 from holdfast.slo.tracker import Tracker
 
 
@@ -37,6 +38,7 @@ class Memory(BaseModel):
         gates: counts the gates.
         tracker: which contexts are broken, and since when.
         looked_at: when the watch looked last.
+        moment: what it saw when the metrics answered last.
         frozen: systems that the run has frozen.
     """
 
@@ -48,6 +50,7 @@ class Memory(BaseModel):
     gates: int = 0
     tracker: Tracker = Tracker()
     looked_at: datetime | None = None
+    moment: Moment | None = None
     frozen: tuple[str, ...] = ()
 
 

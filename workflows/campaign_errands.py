@@ -1,6 +1,7 @@
 """Asks people for roles and tasks, and asks again, so that nothing on a campaign's checklist is forgotten."""
 
 import asyncio
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
@@ -17,14 +18,14 @@ with workflow.unsafe.imports_passed_through():
     from activities.errands import ErrandRequest
     from activities.paging import PagingActivities, RetirePages
     from holdfast.domain import campaign_phrases as phrases
-    from holdfast.domain.campaign import BreachLine, CampaignView, RoleLine, TaskLine
+    from holdfast.domain.calendar import next_working_moment
+    from holdfast.domain.campaign import COMMANDER, BreachLine, CampaignView, RoleLine, TaskLine
     from holdfast.domain.words import Act, Word
     from holdfast.runbook.campaigns import CampaignPlan
 
 # Whoever has not done an overdue task is asked again so often, so many times.
 _LATE_AGAIN = timedelta(hours=1)
 _LATE_TIMES = 3
-_COMMANDER = "commander"
 
 
 @dataclass(frozen=True)
@@ -61,10 +62,14 @@ class Errands:
             await until(lambda: self._changed and not self._resting, due)
             await workflow.wait_condition(lambda: not self._resting)
 
-    async def rest(self) -> None:
-        """Ask nobody any more, because the run continues as new; wait for what is under way."""
+    def rest(self) -> None:
+        """Begin to ask nobody any more, because the run continues as new."""
         self._resting = True
-        await workflow.wait_condition(lambda: not self._asking and not self._farewells)
+
+    @property
+    def is_quiet(self) -> bool:
+        """Whether nothing is being sent."""
+        return not self._asking and not self._farewells
 
     def wake(self) -> None:
         """Ask again."""
@@ -76,13 +81,16 @@ class Errands:
         role.person, role.accepted_at, role.next_at = word.by, workflow.now(), None
         asking = self._memory.roles.setdefault(role.name, Asking())
         asking.next_at = None
-        self._say_goodbye(asking, phrases.ROLE_TAKEN.format(by=word.by, title=role.title))
+        taken = _taken(role)
+        self._say_goodbye(asking, taken)
         for task in self._campaign.tasks:
             if task.owner == role.name and task.done_at is None:
                 task.person = word.by
-                self._memory.tasks[task.id] = Asking()
-        taken = phrases.ROLE_TAKEN.format(by=word.by, title=role.title)
-        self._board.show(say=taken, ping=taken)
+                # Asked anew, under another number: the same one counts as sent already.
+                asking = self._memory.tasks.setdefault(task.id, Asking())
+                asking.next_at = workflow.now()
+                self._say_goodbye(asking, taken)
+        self._board.show(say=taken)
         self._changed = True
         return phrases.SAID_ROLE.format(title=role.title)
 
@@ -90,7 +98,7 @@ class Errands:
         """Tick off a task."""
         task = next(task for task in self._campaign.tasks if task.id == word.to)
         task.done_by, task.done_at, task.overdue = word.by, workflow.now(), False
-        said = phrases.TASK_DONE.format(by=word.by, title=task.title)
+        said = _ticked_off(task)
         self._say_goodbye(self._memory.tasks.setdefault(task.id, Asking()), said)
         self._board.show(say=said)
         return phrases.SAID_DONE.format(title=task.title)
@@ -168,16 +176,30 @@ class Errands:
             self._board.show(say=phrases.NOT_ASKED.format(name=role.name, why=reason(error)))
             names = []
         fresh = [name for name in names if name not in role.asked]
-        for name in fresh[:1] or role.asked:
-            due = workflow.now() + spec.accept_within
-            await self._ask(name, _Errand(Act.ACCEPT, role.name, self._role_text(role), due), asking)
+        due = workflow.now() + spec.accept_within
+        errand = _Errand(Act.ACCEPT, role.name, self._role_text(role), due)
+        for name in fresh[:1] or self._awake(role):
+            await self._ask(name, errand, asking, over=lambda: _taken(role))
             if name not in role.asked:
                 role.asked.append(name)
                 self._board.show(say=phrases.ROLE_ASKED.format(name=name, title=role.title))
-        if not names and not role.asked:
+        if not names and not role.asked and asking.number == 1:
             nobody = phrases.ROLE_NOBODY.format(title=role.title)
             self._board.show(say=nobody, ping=nobody)
-        role.next_at = workflow.now() + spec.accept_within
+        role.next_at = due if fresh[1:] else self._again_at(role, due)
+
+    def _awake(self, role: RoleLine) -> list[str]:
+        """Return who may be asked once more: before the window only who works at this moment."""
+        return [name for name in role.asked if self._may_be_asked(name, workflow.now()) == workflow.now()]
+
+    def _again_at(self, role: RoleLine, at: datetime) -> datetime:
+        return min((self._may_be_asked(name, at) for name in role.asked), default=at)
+
+    def _may_be_asked(self, name: str, at: datetime) -> datetime:
+        person = self._plan.people.named(name)
+        if person is None or at >= self._plan.opens:
+            return at
+        return min(next_working_moment(person, at), self._plan.opens)
 
     def _role_text(self, role: RoleLine) -> str:
         closes = f"{self._plan.closes.astimezone(UTC):%Y-%m-%d %H:%M} UTC"
@@ -190,14 +212,15 @@ class Errands:
         asking.next_at = task.due
         names = [task.person] if task.person else []
         if late:
-            commander = self._campaign.role(_COMMANDER)
+            commander = self._campaign.role(COMMANDER)
             names += [commander.person] if commander and commander.person else list(self._plan.owners)
             asking.next_at = workflow.now() + _LATE_AGAIN if asking.number <= _LATE_TIMES else None
             self._say_late(task)
         template = phrases.ERRAND_LATE if late else phrases.ERRAND_TASK
         text = template.format(campaign=self._plan.spec.title, title=task.title)
+        errand = _Errand(Act.DONE, task.id, text, task.due)
         for name in dict.fromkeys(names):
-            await self._ask(name, _Errand(Act.DONE, task.id, text, task.due), asking)
+            await self._ask(name, errand, asking, over=lambda: _ticked_off(task))
 
     def _say_late(self, task: TaskLine) -> None:
         if not task.overdue:
@@ -205,7 +228,10 @@ class Errands:
             late = phrases.TASK_OVERDUE.format(title=task.title, owner=task.person or task.owner)
             self._board.show(say=late, ping=late)
 
-    async def _ask(self, name: str, errand: _Errand, asking: Asking) -> None:
+    async def _ask(self, name: str, errand: _Errand, asking: Asking, *, over: Callable[[], str]) -> None:
+        """Ask one person, unless it is over; that may come while a message is under way."""
+        if over():
+            return
         request = ErrandRequest(
             view=self._board.view,
             people=self._plan.people,
@@ -223,6 +249,8 @@ class Errands:
             self._board.show(say=phrases.NOT_ASKED.format(name=name, why=reason(error)))
             return
         asking.pages = [*asking.pages, *sent.pages]
+        if over():
+            self._say_goodbye(asking, over())
         for trouble in sent.troubles:
             self._board.show(say=phrases.NOT_ASKED.format(name=name, why=trouble), quietly=True)
 
@@ -234,6 +262,16 @@ class Errands:
         task = asyncio.create_task(_retired(RetirePages(pages=pages, text=text)))
         self._farewells.add(task)
         task.add_done_callback(self._farewells.discard)
+
+
+def _taken(role: RoleLine) -> str:
+    """Say who has the role; empty while nobody has."""
+    return phrases.ROLE_TAKEN.format(by=role.person, title=role.title) if role.person else ""
+
+
+def _ticked_off(task: TaskLine) -> str:
+    """Say who has done it; empty while nobody has."""
+    return phrases.TASK_DONE.format(by=task.done_by, title=task.title) if task.done_by else ""
 
 
 async def _retired(request: RetirePages) -> None:

@@ -1,7 +1,8 @@
 """The communication protocol: who is told how it goes, by timers, so that no update is forgotten."""
 
-from collections.abc import Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from datetime import datetime, timedelta
+from functools import partial
 
 from temporalio import workflow
 from temporalio.exceptions import ActivityError
@@ -15,28 +16,22 @@ from workflows.moments import until
 with workflow.unsafe.imports_passed_through():
     from activities.announcing import AnnounceRequest
     from holdfast.domain import campaign_phrases as phrases
-    from holdfast.domain.campaign import BreachLine, CampaignView, Go, Phase
+    from holdfast.domain.campaign import BreachLine, CampaignView, Phase
     from holdfast.domain.client_words import ClientNews, Occasion, PromiseLine
     from holdfast.runbook.campaigns import CampaignPlan
     from holdfast.runbook.kinds.campaign import Update
-    from holdfast.slo.status import Moment
 
 _CLIENT, _TEAM = "client", "team"
 
 
 class Updates:
-    """Who is told what of one campaign.
-
-    Attributes:
-        moment: what was seen last; None before the first look.
-    """
+    """Who is told what of one campaign."""
 
     def __init__(self, board: Board, campaign: CampaignView, plan: CampaignPlan, memory: Memory) -> None:
         """Tell what this board shows, to whom the plan says."""
         self._board, self._campaign, self._plan, self._memory = board, campaign, plan, memory
-        self._queue: list[ClientNews] = []
+        self._queue: list[Callable[[], Awaitable[None]]] = []
         self._telling = False
-        self.moment: Moment | None = None
 
     async def keep_telling(self) -> None:
         """Tell whoever is due, until cancelled."""
@@ -47,23 +42,32 @@ class Updates:
             for number, update in self._due_now():
                 await self._tell(number, update)
             while self._queue:
-                await self._send(self._queue.pop(0))
+                await self._queue.pop(0)()
             self._telling = False
+
+    def begin(self) -> None:
+        """Tell the client that the window is open; from here on the others' updates count."""
+        for number in range(len(self._plan.spec.response.updates)):
+            self._memory.told[number] = workflow.now()
+        self.tell_client(Occasion.OPENED)
 
     def tell_client(self, occasion: Occasion, breach: BreachLine | None = None) -> None:
         """Tell the client something at once; where the client has no channel, nobody is told."""
         if self._plan.spec.client.telegram_chat is not None:
-            self._queue.append(self._news(occasion, breach))
+            self._queue.append(partial(self._send, self._news(occasion, breach)))
             for number, update in enumerate(self._plan.spec.response.updates):
                 if update.audience == _CLIENT:
                     self._memory.told[number] = workflow.now()
 
+    @property
+    def is_quiet(self) -> bool:
+        """Whether everything that is queued is told."""
+        return not self._queue and not self._telling
+
     async def all_told(self) -> None:
         """Wait until everything that is queued is told, or give up after a minute."""
         try:
-            await workflow.wait_condition(
-                lambda: not self._queue and not self._telling, timeout=options.CARD_BEFORE_NEW
-            )
+            await workflow.wait_condition(lambda: self.is_quiet, timeout=options.CARD_BEFORE_NEW)
         except TimeoutError:
             workflow.logger.warning("somebody was not told how it goes")
 
@@ -72,6 +76,8 @@ class Updates:
         for number, update in enumerate(self._plan.spec.response.updates):
             if update.audience != _CLIENT and update.during_breach is not None:
                 self._memory.told[number] = workflow.now()
+                if update.audience != _TEAM:
+                    self._queue.append(partial(self._tell_role, update.audience, text))
         self._board.show(ping=text)
 
     # --- how --------------------------------------------------------------------------------------------
@@ -98,23 +104,28 @@ class Updates:
     async def _tell(self, number: int, update: Update) -> None:
         self._memory.told[number] = workflow.now()
         if update.audience == _CLIENT:
-            self.tell_client(Occasion.UPDATE)
+            self.tell_client(Occasion.BLIND if self._campaign.silent else Occasion.UPDATE)
             return
-        in_short = self._in_short()
+        in_short = self.in_short()
         if update.audience == _TEAM:
             self._board.show(ping=phrases.UPDATE.format(what=in_short))
             return
-        role = self._campaign.role(update.audience)
+        await self._tell_role(update.audience, in_short)
+
+    async def _tell_role(self, name: str, what: str) -> None:
+        """Write to whoever has the role in private; nobody may have it yet."""
+        role = self._campaign.role(name)
         person = self._plan.people.named(role.person) if role else None
         if person is None:
             return
         try:
-            text = phrases.UPDATE_OF.format(campaign=self._plan.spec.title, what=in_short)
+            text = phrases.UPDATE_OF.format(campaign=self._plan.spec.title, what=what)
             await campaign_calls.tell_person(person, text)
         except ActivityError as error:
             self._board.show(say=phrases.NOT_TOLD.format(name=person.name, why=reason(error)))
 
-    def _in_short(self) -> str:
+    def in_short(self) -> str:
+        """Say in one sentence how it goes."""
         if self._campaign.silent:
             return phrases.BLIND.format(why=self._campaign.silent)
         broken = [breach.title for breach in self._campaign.open_breaches]
@@ -135,8 +146,6 @@ class Updates:
 
     def _news(self, occasion: Occasion, breach: BreachLine | None) -> ClientNews:
         spec, now = self._plan.spec, workflow.now()
-        tests = [test for test in self._campaign.tests if test.go is not None]
-        limited = bool(tests) and tests[-1].go is Go.LIMITS
         every = next((self._every(u) for u in spec.response.updates if u.audience == _CLIENT), None)
         ended = breach.ended if breach else None
         return ClientNews(
@@ -144,9 +153,9 @@ class Updates:
             title=spec.title,
             language=spec.client.language,
             time_zone=spec.client.time_zone,
-            at=now,
+            at=ended or now,
             closes=self._plan.closes,
-            limits=spec.load_test.limits if limited else "",
+            limits=self._campaign.limits,
             promises=self._promises(),
             disturbed=bool(self._campaign.open_breaches),
             context=breach.title if breach else "",
@@ -158,11 +167,8 @@ class Updates:
         )
 
     def _promises(self) -> list[PromiseLine]:
-        if self.moment is None:
-            return []
-        return [
-            PromiseLine(promise=slo.promise, left_percent=slo.budget_left_percent) for slo in self.moment.slos
-        ]
+        slos = self._memory.moment.slos if self._memory.moment else []
+        return [PromiseLine(promise=slo.promise, left_percent=slo.budget_left_percent) for slo in slos]
 
 
 def _minutes(since: datetime, until_: datetime) -> int:

@@ -46,6 +46,7 @@ class Incident(AnswerableRun):
         self._incident = view.incident = view.incident or IncidentView(tier=start.tier, value=start.value)
         self._ladder = carried.ladder if carried else Ladder()
         self._plan: IncidentPlan | None = carried.plan if carried else None
+        self._opened_by_run = start.by_run
         self._resolved_by = ""
 
     @workflow.run
@@ -121,7 +122,7 @@ class Incident(AnswerableRun):
         incident.may_answer = list(dict.fromkeys([*plan.responders, *openers]))
         for warning in plan.warnings:
             self._board.show(say=warning, quietly=True)
-        opened = run_phrases.OPENED.format(by=start.requested_by)
+        opened = run_phrases.OPENED.format(by=start.by_run or start.requested_by)
         self._gates.ledger.note_event(AuditKind.REQUEST, f"{opened}: {start.title}")
         self._board.show(RunState.OPEN, opened, say=opened)
 
@@ -134,8 +135,11 @@ class Incident(AnswerableRun):
     def recovered(self, message: Any = None) -> None:
         """Tell whoever has it; where nobody has taken it, it is over."""
         text = str(message or "").strip()[:_RECOVERY]
-        if not self._incident.owner and not self._board.view.state.ended:
-            self._resolved_by, self._incident.resolution = self._board.view.requested_by, text
+        if not self._opened_by_run or not text or self._resolved_by or self._board.view.state.ended:
+            return  # what a person opened ends by a person's word, which has a code
+        if not self._incident.owner:
+            self._resolved_by, self._incident.resolution = self._opened_by_run, text
+            self._gates.ledger.note_event(AuditKind.CLOSING, text)
             return
         self._board.show(say=text, ping=run_phrases.RECOVERED.format(owner=self._incident.owner, what=text))
 
@@ -236,7 +240,7 @@ def _first_view(start: IncidentInput) -> RunView:
         run_id=workflow.info().workflow_id,
         runbook=start.runbook,
         title=start.title,
-        requested_by=start.requested_by,
+        requested_by=start.by_run or start.requested_by,
         started_at=workflow.now(),
         headline=run_phrases.OPENING,
         kind="incident",

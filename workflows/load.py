@@ -209,7 +209,7 @@ class LoadTest(StoppingRun):
     async def _call_owner(self, plan: LoadPlan, campaign: CampaignPart, line: TestLine) -> None:
         """Call those who own the campaign, whether or not they may decide."""
         text = run_phrases.LOAD_OWNER_CALLED.format(
-            title=campaign.title, why=line.said, run=self._board.view.run_id
+            title=campaign.title, why=line.saturates or line.said, run=self._board.view.run_id
         )
         for name in campaign.owner:
             person = plan.people.named(name)

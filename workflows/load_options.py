@@ -13,6 +13,8 @@ LOAD_BEAT: Final = timedelta(milliseconds=200)
 # A worker that does not take up its own question within this is dead, and still on the server's list.
 READY_WITHIN: Final = timedelta(seconds=2)
 READY_ATTEMPT: Final = timedelta(seconds=15)
+# Clocks that differ by more begin their shares apart, and make twice what they take over from each other.
+MOST_CLOCK_SECONDS: Final = 2.0
 # Until here load workers are looked for when there are none.
 FIND_WORKERS: Final = timedelta(minutes=2)
 # Generators are started and connected before the agreed start.

@@ -4,6 +4,7 @@ What was due between a worker's death and the take-over is lost, and counted as 
 """
 
 import asyncio
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from temporalio import workflow
@@ -37,10 +38,22 @@ async def agreed(board: Board, spec: LoadSpec) -> Ready:
     """
     names = await load_calls.find_workers(board.view.run_id)
     answers = await asyncio.gather(*(_asked(board, name, spec) for name in names))
-    ready = [name for name, answer in zip(names, answers, strict=True) if answer and not answer.refused]
-    clocks = [answer.now for answer in answers if answer]
     refused = next((answer.refused for answer in answers if answer and answer.refused), "")
-    return Ready(ready, max(clocks, default=0.0) + load_options.LEAD.total_seconds(), refused)
+    willing = {n: a for n, a in zip(names, answers, strict=True) if a and not a.refused}
+    ready = dict(_of_one_clock(board, willing))
+    clocks = [answer.now for answer in ready.values()]
+    return Ready(list(ready), max(clocks, default=0.0) + load_options.LEAD.total_seconds(), refused)
+
+
+def _of_one_clock(board: Board, answers: Mapping[str, ReadyReport]) -> Iterator[tuple[str, ReadyReport]]:
+    """Yield those whose clock goes with that of the worker which is nearest to the server's."""
+    right = min((answer.ahead for answer in answers.values()), key=abs, default=0.0)
+    for name, answer in answers.items():
+        differs = abs(answer.ahead - right)
+        if differs <= load_options.MOST_CLOCK_SECONDS:
+            yield name, answer
+        else:
+            board.show(say=run_phrases.LOAD_CLOCK.format(name=name, n=f"{differs:.1f}"), quietly=True)
 
 
 async def _asked(board: Board, name: str, spec: LoadSpec) -> ReadyReport | None:

@@ -145,6 +145,18 @@ async def test_one_wrong_query_hides_no_breach_of_another_context() -> None:
     assert [news.context for news in report.news if isinstance(news, BreachBegan)] == ["support"]
 
 
+async def test_one_query_that_takes_too_long_hides_no_breach_of_another_context() -> None:
+    weather = Fussy(broken={"support": [(START, START + 9 * MINUTE)]})
+    weather.down = "checkout:bad"
+
+    report = await watched(weather, request())
+
+    assert [news.context for news in report.news if isinstance(news, BreachBegan)] == ["support"]
+    assert report.moment is not None
+    assert not report.moment.silent
+    assert report.moment.level_of("checkout") is Level.UNKNOWN
+
+
 async def test_a_period_that_takes_too_long_to_read_leaves_the_budget_unknown_and_the_breach_seen() -> None:
     weather = Fussy(broken={"support": [(START, START + 9 * MINUTE)]})
     weather.down = ":30d"

@@ -215,3 +215,20 @@ def test_names_that_are_not_there_and_a_server_that_is_down_are_told(
     desk.schedules.down = True
     assert desk.run("list") == Exit.NO_ANSWER
     assert capsys.readouterr().err == "the Temporal server at here does not answer\n"
+
+
+@pytest.mark.parametrize("broken", ["gone", "unreadable"])
+def test_a_schedule_without_a_file_can_be_paused_and_removed_by_anybody_known(
+    desk: Desk, capsys: pytest.CaptureFixture[str], broken: str
+) -> None:
+    desk.run("apply", "sale", "--as", "anna")
+    file = desk.directory / "campaign" / "sale.yaml"
+    file.unlink() if broken == "gone" else file.write_text("kind: campaign")
+    assert desk.run("pause", "sale", "--as", "gleb") == Exit.DONE
+    assert desk.schedules.notes["sale"] == (True, "paused by gleb")
+    capsys.readouterr()
+    assert desk.run("remove", "sale", "--as", "nobody") == Exit.BAD_INPUT
+    assert "unknown person 'nobody'" in capsys.readouterr().err
+    assert desk.run("resume", "sale", "--as", "gleb") == Exit.BAD_INPUT
+    assert desk.run("remove", "sale", "--as", "gleb") == Exit.DONE
+    assert desk.schedules.kept == {}

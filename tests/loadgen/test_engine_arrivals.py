@@ -26,7 +26,7 @@ PHASES = st.lists(
     ),
     min_size=1,
     max_size=4,
-)
+).filter(lambda phases: any(phase["rate"] for phase in phases))
 EITHER = pytest.mark.parametrize("arrivals", ["even", "poisson"])
 
 

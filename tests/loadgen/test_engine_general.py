@@ -14,7 +14,7 @@ from tests.loadgen.engine_targets import certificate, get, load_of, made
 
 
 class Speaker(asyncio.Protocol):
-    """An HTTP/2 server: `/silent` is never answered, `/gone` closes, all else says its path."""
+    """An HTTP/2 server: `/silent` is never answered, `/gone` closes, `/moved` leads away."""
 
     def __init__(self, asked: list[dict[str, str]], connections: list["Speaker"]) -> None:
         self._asked = asked
@@ -36,7 +36,11 @@ class Speaker(asyncio.Protocol):
                 if headers[":path"] == "/gone":
                     self.transport.abort()
                     return
-                if headers[":path"] != "/silent":
+                if headers[":path"] == "/moved":
+                    there = headers[":authority"].replace("127.0.0.1", "localhost")
+                    moved = [(":status", "302"), ("location", f"https://{there}/elsewhere")]
+                    self._h2.send_headers(event.stream_id, moved, end_stream=True)
+                elif headers[":path"] != "/silent":
                     self._h2.send_headers(event.stream_id, [(":status", "200"), ("x-ticket", "T-1")])
                     self._h2.send_data(event.stream_id, headers[":path"].encode(), end_stream=True)
         self.transport.write(self._h2.data_to_send())
@@ -107,3 +111,13 @@ async def test_http2_connections_that_close_are_errors(tls: tuple[ssl.SSLContext
     outcome = run.outcome()
     assert outcome["due"] == 20
     assert outcome.get("closed", 0) + outcome.get("protocol", 0) + outcome.get("connect", 0) == 20
+
+
+async def test_http2_follows_no_redirect_so_the_allow_list_cannot_be_left(
+    tls: tuple[ssl.SSLContext, str],
+) -> None:
+    async with _speaking(tls[0]) as target:
+        run = await made(load_of(target.url, get(path="/moved"), target={"ca": tls[1], "http2": True}))
+
+    assert run.outcome() == {"due": 20, "status_302": 20}
+    assert {asked[":path"] for asked in target.asked} == {"/moved"}

@@ -259,3 +259,12 @@ async def test_a_certificate_that_nobody_vouches_for_is_not_accepted(tmp_path: P
 async def test_an_authority_that_cannot_be_read_is_named(tmp_path: Path) -> None:
     with pytest.raises(InvalidInput, match=r"target 'shop': ca: '.*none\.pem'"):
         await made(load_of("https://127.0.0.1:1", target={"ca": str(tmp_path / "none.pem")}))
+
+
+async def test_a_redirect_is_not_followed_so_the_allow_list_cannot_be_left() -> None:
+    async with serving(always(answer())) as elsewhere:
+        moved = answer(302, b"", f"Location: {elsewhere.url}/there")
+        async with serving(always(moved)) as target:
+            run = await made(load_of(target.url, get()))
+    assert run.outcome() == {"due": 20, "status_302": 20}
+    assert elsewhere.asked == []

@@ -1,4 +1,9 @@
+import base64
+import math
+import struct
+import zlib
 from array import array
+from fractions import Fraction
 from functools import reduce
 
 import numpy as np
@@ -36,7 +41,10 @@ def reference(values: list[float]) -> HdrHistogram:
 def test_every_figure_is_that_of_the_reference_implementation(values: list[float]) -> None:
     ours, other = histogram(values), reference(values)
     assert ours.count == other.get_total_count() == len(values)
-    assert ours.percentiles(PERCENTS) == [other.get_value_at_percentile(p) for p in PERCENTS]
+    # The Python package rounds a rank to the nearest, Java's rounds it up; so it is asked for the rank itself.
+    ranks = [math.ceil(Fraction(str(p)) * len(values) / 100) for p in PERCENTS[1:]]
+    asked = [0.0, *(100 * rank / len(values) if values else 0.0 for rank in ranks)]
+    assert ours.percentiles(PERCENTS) == [other.get_value_at_percentile(p) for p in asked]
     if values:
         assert ours.maximum == other.get_max_value()
         assert ours.minimum == other.get_min_value()
@@ -181,3 +189,24 @@ def test_requests_that_begin_evenly_end_in_the_shares_that_their_latency_says() 
     assert histogram([1_300_000.0] * 10).seconds_after(5) == {6: 7, 7: 3}
     ends = histogram([200_000.0 + 1000 * n for n in range(100)]).seconds_after(0)
     assert ends == {0: 75, 1: 25}
+
+
+@given(st.integers(1, 2000), st.sampled_from([50, 90, 95, 99, 99.9]))
+def test_no_more_than_the_rest_is_above_a_percentile(count: int, percent: float) -> None:
+    ranked = Histogram(np.arange(count), np.ones(count, dtype=np.int64))  # one a microsecond
+    exact = math.ceil(Fraction(str(percent)) * count / 100)
+    assert ranked.percentile(percent) == exact - 1
+
+
+def test_two_slow_ones_of_160_are_seen_in_the_99th_percentile() -> None:
+    assert histogram([1000.0] * 158 + [5e6] * 2).percentile(99) == pytest.approx(5e6, rel=1e-3)
+
+
+def test_gaps_that_no_histogram_has_are_refused_before_they_overflow() -> None:
+    gap = bytes([0xFF] * 7 + [0x7F])  # skips 2^55 buckets
+    payload = gap * 1024 + bytes([2])
+    inner = struct.pack(">IIIIQQd", 0x1C849313, len(payload), 0, 3, 1, HIGHEST_US, 1.0) + payload
+    packed = zlib.compress(inner)
+    text = base64.b64encode(struct.pack(">II", 0x1C849314, len(packed)) + packed).decode()
+    with pytest.raises(InvalidInput, match="beyond its last bucket"):
+        Histogram.decoded(text)

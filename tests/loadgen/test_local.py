@@ -178,6 +178,10 @@ def test_a_rate_alone_keeps_the_time_and_a_time_alone_the_highest_rate() -> None
         ({"urls": {"other": "http://127.0.0.1"}}, "target 'other' is not in the file; known: shop"),
         ({"urls": {"shop": "no address"}}, "targets.shop.url"),
         ({"rate": -1.0}, "phases.0.rate"),
+        ({"rate": float("inf")}, "phases.0.rate"),
+        ({"lasts": timedelta(0)}, "phases.0.for"),
+        ({"rate": 0.0}, "begin no session"),
+        ({"urls": {"shop": "http://shop:pass@127.0.0.1"}}, "no name and password"),
     ],
 )
 def test_what_is_none_is_refused_in_words(other: dict[str, Any], said: str) -> None:

@@ -102,7 +102,7 @@ def test_one_late_request_of_few_is_no_reason() -> None:
 
 
 def test_a_stretch_that_was_not_sent_on_time_voids_the_figures() -> None:
-    phases = [{"rate": 10, "for": "8s", "name": "low"}, {"rate": 10, "for": "2s", "name": "high"}]
+    phases = [{"rate": 50, "for": "8s", "name": "low"}, {"rate": 50, "for": "2s", "name": "high"}]
     many = report(10.0, {n: {"ask": said([20] * 50, late=4 if n == 9 else 0)} for n in range(10)}, done=True)
     result = resulting(many, phases=phases)
     assert result.flaws == [Flaw(kind="phase_late", percent=4.0, phase="high")]
@@ -244,3 +244,37 @@ def test_a_verdict_has_a_word_in_both_languages(verdict: Verdict) -> None:
 )
 def test_latencies_are_written_for_people(seconds: float | None, said_as: str) -> None:
     assert words.latency(seconds) == said_as
+
+
+def test_a_target_that_is_down_passes_no_test() -> None:
+    dead = {n: {"ask": said([], errors={"connect": 10})} for n in range(10)}
+    result = resulting(report(10.0, dead, done=True))
+    assert (result.verdict, result.void) == (Verdict.VOID, "Not one request was answered: is the target up?")
+
+
+def test_a_target_that_is_down_fails_a_test_that_bounds_its_latency() -> None:
+    dead = {n: {"ask": said([], errors={"connect": 10})} for n in range(10)}
+    result = resulting(report(10.0, dead, done=True), thresholds=[{"step": "support", "p95": "1s"}])
+    assert (result.verdict, [broken.what for broken in result.broken]) == (Verdict.FAILED, ["p95"])
+
+
+def test_a_test_without_a_request_passes_nothing() -> None:
+    result = resulting(report(10.0, {}, done=True), phases=[{"rate": 0.1, "for": "10s"}])
+    assert result.verdict is Verdict.VOID
+    assert [flaw.kind for flaw in result.flaws] == ["nothing"]
+
+
+def test_a_threshold_that_no_request_came_to_does_not_count_as_held() -> None:
+    asked = report(10.0, {n: {"ask": said([20] * 10)} for n in range(10)}, done=True)
+    result = resulting(asked, thresholds=[{"step": "pay", "p95": "1s"}])
+    assert result.verdict is Verdict.VOID
+    assert result.void == "No request of “pay” was made, so its threshold was not tested."
+
+
+def test_a_share_that_two_generators_made_voids_the_figures() -> None:
+    totals = Totals(load_test())
+    totals.add(steady(10, done=True))
+    totals.add(report(10.0, {4: {"ask": said([20] * 2)}}), attempt=2)
+    result = result_of(totals, started_at=START)
+    assert result.flaws == [Flaw(kind="doubled", percent=2.0)]
+    assert result.void == "2 % of the sessions were made twice; at most 1 % may be."

@@ -86,3 +86,18 @@ def test_each_stretch_is_looked_at_by_itself() -> None:
 def test_a_stretch_that_was_not_reached_breaks_nothing() -> None:
     phases = [{"rate": 10, "for": "5s"}, {"rate": 20, "for": "5s"}]
     assert thresholds.of_stretches(totals_of({"errors_percent": 0}, steady(5), phases=phases)) == []
+
+
+def test_a_worker_that_was_killed_aborts_no_test() -> None:
+    totals = totals_of({"maximum": "2s", "abort": True, "over": "5s"})
+    totals.add(report(5.0, {n: {"ask": said([20] * 10, due=13 if n == 4 else 10)} for n in range(5)}))
+    assert thresholds.newest(totals, 8.5) == [], "nobody has said that they are still under way"
+    totals.add(report(9.0, {n: {"ask": said([20] * 10)} for n in range(6, 9)}), attempt=2)
+    assert thresholds.newest(totals, 9.0) == []
+
+
+def test_a_target_that_refuses_every_connection_breaks_its_latency() -> None:
+    dead = {n: {"ask": said([], errors={"connect": 10})} for n in range(10)}
+    totals = totals_of({"step": "support", "p95": "2s", "abort": True, "over": "5s"}, report(10.0, dead))
+    assert [b.value for b in thresholds.newest(totals)] == [5.0]
+    assert [b.value for b in thresholds.of_stretches(totals)] == [5.0]

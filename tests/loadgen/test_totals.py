@@ -1,5 +1,6 @@
 import random
 from array import array
+from collections import Counter
 from typing import Any
 
 import pytest
@@ -7,9 +8,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from holdfast.domain.errors import InvalidInput
+from holdfast.loadgen.arrivals import Arrivals
 from holdfast.loadgen.histogram import Histogram
 from holdfast.loadgen.report import Health, Report, StepSecond
-from holdfast.loadgen.totals import KeptTotals, Totals
+from holdfast.loadgen.totals import Totals
 from tests.loadgen.load_figures import load_test, report, said, steady
 
 LATENCIES = st.lists(st.floats(0.01, 9000), max_size=8)
@@ -38,21 +40,13 @@ def added(*reports: Report, **other: Any) -> Totals:
 def test_the_order_of_reports_does_not_matter(reports: list[Report], seed: int) -> None:
     shuffled = random.Random(seed).sample(reports, len(reports))
     one, other = added(*reports), added(*shuffled)
-    assert one.kept() == other.kept()
+    for step in ("ask", "pay"):
+        assert one.of_steps([step]) == other.of_steps([step])
+        assert one.waiting([step], 3, 12) == other.waiting([step], 3, 12)
+    assert (one.begun(), one.lost(10), one.doubled) == (other.begun(), other.lost(10), other.doubled)
+    assert one.health() == other.health()
     assert one.live() == other.live()
     assert one.points() == other.points()
-
-
-@settings(max_examples=40, deadline=None)
-@given(REPORTS)
-def test_totals_that_were_kept_go_on_as_the_same(reports: list[Report]) -> None:
-    half = len(reports) // 2
-    whole = added(*reports)
-    kept = KeptTotals.model_validate_json(added(*reports[:half]).kept().model_dump_json())
-    resumed = Totals.of(whole.spec, kept)
-    for each in reports[half:]:
-        resumed.add(each)
-    assert resumed.kept() == whole.kept()
 
 
 @settings(deadline=None)
@@ -150,8 +144,7 @@ def test_answers_count_in_the_second_in_which_they_come() -> None:
 def test_old_seconds_become_points_and_nothing_is_lost_thereby() -> None:
     spec = {"phases": [{"rate": 10, "for": "300s"}]}
     totals = added(*(report(n + 1.0, {n: {"ask": said([10.0 + n])}}) for n in range(300)), **spec)
-    kept = totals.kept()
-    assert len(kept.recent) < 80
+    assert totals.newest(["ask"], 0, 200) == []
     assert totals.of_steps(["ask"]).latency.count == 300
     assert totals.points()[3]["support"].p95 == pytest.approx(0.013, rel=1e-3)
     totals.add(report(300.0, {3: {"ask": said([9000.0])}}))  # far too late
@@ -168,7 +161,7 @@ def test_a_long_test_is_kept_small() -> None:
     totals = added(*(report(n + 1.0, {n: {"ask": step, "pay": step}}) for n in range(3600)), **spec)
     assert totals.every == 4
     assert len(totals.points()) <= 901
-    assert len(totals.kept().model_dump_json(exclude_defaults=True)) < 1_000_000
+    assert len(totals.newest(["ask"], 0, 3600)) < 80
 
 
 def test_steps_that_the_file_does_not_have_are_left_out() -> None:
@@ -206,3 +199,42 @@ def test_a_whole_test_has_its_counts() -> None:
     totals = added(steady(10))
     assert totals.of_steps(totals.steps_of("*")).due == 200
     assert totals.lost(10) == 0
+
+
+def test_what_a_dead_generator_had_under_way_waits_no_longer() -> None:
+    totals = added(report(4.0, {3: {"ask": said([10] * 7, due=10)}}))
+    assert totals.waiting(["ask"], 3, until=9) == [(0.0, 3)], "what it has not said is not known"
+    totals.add(report(8.0, {}))
+    assert totals.waiting(["ask"], 3, until=9) == [(4.0, 3)]
+    totals.add(report(6.0, {5: {"ask": said([10], due=2)}}), attempt=2)
+    assert totals.waiting(["ask"], 3, until=9) == []
+    assert totals.waiting(["ask"], 5, until=9) == [(0.0, 1)]
+    totals.add(report(8.0, {3: {"ask": said([9000])}}))  # its last words come late
+    assert totals.waiting(["ask"], 3, until=9) == []
+
+
+def test_a_share_that_was_made_twice_is_counted() -> None:
+    whole = {n: {"ask": said([10] * 10)} for n in range(10)}
+    totals = added(report(10.0, whole, done=True))
+    assert totals.doubled == 0
+    totals.add(report(10.0, {4: {"ask": said([10] * 6)}}), attempt=2)
+    assert totals.doubled == 6
+
+
+def test_a_share_that_was_stopped_and_taken_over_is_not_done() -> None:
+    totals = added(report(4.0, {3: {"ask": said([10])}}, done=True, stopped="stopped by its run"))
+    totals.add(report(9.0, {8: {"ask": said([10])}}, shard=1))
+    assert totals.full_until() == 4
+    totals.add(report(6.0, {5: {"ask": said([10])}}), attempt=2)
+    assert totals.full_until() == 6
+
+
+@pytest.mark.parametrize(("rate", "lasts"), [(3, 300), (7, 100), (49, 60), (1000, 20)])
+def test_the_plan_and_the_generators_count_an_arrival_in_the_same_second(rate: int, lasts: int) -> None:
+    spec = load_test(phases=[{"rate": rate, "for": f"{lasts}s"}], ceilings={"rate": 5000})
+    zero = 123_456.789  # of a monotonic clock
+    made = Counter(
+        int(due - zero + 1e-6) for chunk in Arrivals(spec).chunks() for due in (chunk.offsets + zero).tolist()
+    )
+    planned = Totals(spec).planned
+    assert made == Counter({second: n for second in range(lasts + 1) if (n := planned.in_second(second))})

@@ -111,6 +111,28 @@ def test_where_the_clock_changes_nothing_is_left_out_by_calendar_but_the_rule_co
     assert all(each.left_out for each in preview(spec, there("2026-10-20T00:00", BERLIN)))
 
 
+@pytest.mark.parametrize(
+    ("begins", "ends", "inside"),
+    [
+        # In March the clock leaps from 02:00 to 03:00, at 01:00 UTC.
+        ("01:00", "02:30", "2026-03-29T00:50+00:00"),
+        ("02:30", "04:00", "2026-03-29T01:10+00:00"),
+        # In October it shows 02:00 to 03:00 twice, the second time from 01:00 UTC.
+        ("01:00", "02:30", "2026-10-25T01:20+00:00"),
+        ("02:30", "04:00", "2026-10-25T00:40+00:00"),
+    ],
+)
+def test_a_blackout_covers_its_time_also_in_the_night_of_a_clock_change(
+    begins: str, ends: str, inside: str
+) -> None:
+    at = datetime.fromisoformat(inside)
+    data = {"opens": (at + timedelta(days=5)).isoformat(), "blackouts": [{"begins": begins, "ends": ends}]}
+    spec = spec_of(**data).model_copy(
+        update={"client": spec_of().client.model_copy(update={"time_zone": "Europe/Berlin"})}
+    )
+    assert f"it is in the blackout {begins}–{ends}" in why_not(spec, at)
+
+
 def hours(day: str, count: int) -> list[datetime]:
     first = there(f"{day}T00:00")
     return [first + timedelta(hours=n) for n in range(count)]

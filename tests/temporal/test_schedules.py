@@ -11,6 +11,7 @@ from temporalio.client import Client, ScheduleActionStartWorkflow, ScheduleOverl
 from holdfast.adapters.temporal.schedules import TemporalSchedules, schedule_id
 from holdfast.apps.cli.schedule import wanted_of
 from holdfast.domain.errors import EngineUnavailable, UnknownName
+from holdfast.domain.ids import digest_of
 from holdfast.ports.runs import LoadRequest
 from holdfast.ports.schedules import LoadSchedule, ScheduleLine
 from holdfast.runbook import blackouts
@@ -108,7 +109,7 @@ async def test_a_triggered_test_is_in_the_list_and_none_begins_beside_it(
 
     line = await eventually(begun)
     assert [run.state for run in line.runs] == ["running"]
-    assert line.runs[0].run.startswith(f"load-{made.campaign}-")
+    assert line.runs[0].run.startswith(f"load-{digest_of(made.campaign)[:6]}-")
     await schedules.trigger(made.campaign)
 
     async def skipped() -> bool:

@@ -54,11 +54,11 @@ class Incident(Run):
         return [(e.kind, e.text) for e in self.house.audit.entries if e.run == self.handle.id]
 
 
-async def opened(house: House, *, skipping: bool = True, **policy: Any) -> Incident:
-    """Open an incident; `skipping` lets its time be moved on."""
+async def opened(house: House, *, skipping: bool = True, by_run: str = "", **policy: Any) -> Incident:
+    """Open an incident; `skipping` lets its time be moved on; `by_run` is the run that opens it."""
     name = house.write_incident(**policy)
     request = IncidentRequest(
-        runbook=name, requested_by="anna", title="The bot is slow", tier="gold", value=9e5
+        runbook=name, requested_by="anna", title="The bot is slow", tier="gold", value=9e5, by_run=by_run
     )
     skipper = TimeSkipper(house.client) if skipping else None
     client = skipper.client if skipper else house.client

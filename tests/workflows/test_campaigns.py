@@ -136,7 +136,9 @@ async def a_breach_calls_people_and_recovery_closes_the_loop(
     await passing
     over = (await run.until(lambda c: not c.open_breaches)).breaches[0]
     assert over.ended is not None
-    assert over.ended - opens < timedelta(hours=32, minutes=25)
+    assert over.ended - opens < timedelta(
+        hours=32, minutes=11
+    )  # when it was well again, not when that was sure
     await eventually(lambda: any("again as promised" in text for _, text in sales.announced))
 
 
@@ -163,7 +165,7 @@ async def test_a_window_stays_shut_while_no_load_test_allows_it(
     run = await sales.begin(name)
 
     # The sign-off is due at once, and there is no test yet: the run makes one itself.
-    running = await run.until(lambda c: c.test_running)
+    running = await run.until(lambda c: c.tests and c.test_running)
     test = CampaignRun(sales, name, sales.client.get_workflow_handle(running.test_running), run.skipper)
     await test.answer("reject", by="vera")
     gate = await run.gate(lambda gate: gate.id.startswith("test-"))
@@ -187,7 +189,7 @@ async def test_a_later_test_that_fails_takes_the_sign_off_back(
 
     shop.answer = FAILING
     await run.say("test", by="anna")
-    running = await run.until(lambda c: c.test_running)
+    running = await run.until(lambda c: len(c.tests) > 1 and c.test_running)
     test = CampaignRun(sales, name, sales.client.get_workflow_handle(running.test_running), run.skipper)
     await test.answer("limit", by="vera")
     again = await run.gate(lambda gate: gate.id != first.id)

@@ -121,7 +121,7 @@ class BeforeTheWindow:
     async def _signed_off(self) -> None:
         scene = self._scene
         scene.screen.enter("the sign-off is asked for, with the test's evidence")
-        gate = await scene.until_open_gate(scene.run)
+        gate = await scene.until_open_gate(scene.run, begins="sign-off")
         scene.screen.say("holdfast", f"asks {', '.join(gate.approvers)}: {gate.question}")
         await scene.until_button(f"{_APPROVE}:{scene.run}:", chat=BORIS)
         await scene.moment("sign-off")

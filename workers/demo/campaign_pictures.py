@@ -49,6 +49,7 @@ class CampaignPictures:
         page = await self._browser.new_page(viewport=_PHONE, device_scale_factor=1.5)
         await page.goto(scene.world.stack.chat_page(user, chat))
         await page.wait_for_timeout(1500)
+        await page.locator(f"#m{chosen[0]['message_id']}").scroll_into_view_if_needed()
         found = [await page.locator(f"#m{m['message_id']}").bounding_box() for m in chosen]
         boxes = [box for box in found if box]
         top = max(0.0, min(box["y"] for box in boxes) - _MARGIN)

@@ -5,6 +5,7 @@ from collections.abc import Awaitable, Callable, Iterable
 from typing import Any, Final
 
 from holdfast.domain.campaign import CampaignView
+from holdfast.domain.gates import Gate
 from holdfast.domain.view import RunView
 from workers.demo.scene import ANNA, BORIS, GLEB, NAMES, VERA, Button, Scene, StoryFailed
 from workers.demo.stack import CHAT_ID, CLIENT_CHAT_ID
@@ -81,13 +82,14 @@ class CampaignScene(Scene):
         self.screen.say(NAMES[user], f"taps {button.label}: {told}")
         return told
 
-    async def until_open_gate(self, run: str) -> Any:
-        """Wait until a run asks for a decision."""
+    async def until_open_gate(self, run: str, *, begins: str) -> Gate:
+        """Wait until a run asks for a decision, at a gate whose name begins like that."""
 
-        async def asked() -> Any:
-            return (await self.view(run)).gate
+        async def asked() -> Gate | None:
+            gate = (await self.view(run)).gate
+            return gate if gate and gate.id.startswith(begins) else None
 
-        return await self.until(f"{run} asks for a decision", asked)
+        return await self.until(f"{run} asks for {begins}", asked)
 
     # --- chats ------------------------------------------------------------------------------------------
 

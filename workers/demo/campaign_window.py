@@ -118,7 +118,7 @@ class TheWindow:
         view = await scene.view(breach.incident)
         noted = [line.text for line in view.log if scene.run in line.text]
         scene.facts.check("the incident was told so by the watch", holds=noted, seen=noted[-1] if noted else "")
-        told = await scene.until_told(CLIENT_CHAT_ID, breach.journey, "again")
+        told = await scene.until_told(CLIENT_CHAT_ID, breach.journey, "lasted")
         scene.facts.saw("the client was told that it is over", text_of(told).splitlines()[0])
         await self._nobody_twice(breach)
         await self._resolved(breach.incident, user)

@@ -2,9 +2,12 @@
 
 from datetime import datetime
 from enum import StrEnum
-from typing import ClassVar
+from typing import ClassVar, Final
 
-from pydantic import BaseModel, Field
+from pydantic import AwareDatetime, BaseModel, Field
+
+COMMANDER: Final = "commander"
+"""Name of the role that hears of every task that is late, and may tick it off."""
 
 
 class Phase(StrEnum):
@@ -54,7 +57,7 @@ class TestLine(BaseModel):
     __test__: ClassVar[bool] = False  # for pytest, which takes the name for a test's
 
     run: str
-    at: datetime
+    at: AwareDatetime
     verdict: TestVerdict
     said: str = ""
     saturates: str = ""
@@ -117,7 +120,8 @@ class BreachLine(BaseModel):
         journey: what customers could not do; empty where the file does not say.
         incident: id of the incident's run; empty where none could be opened.
         said: what was seen, one sentence.
-        worst_burn: the fastest burn rate that was seen.
+        ended: since when all was well again; None while it is not over, or where the window closed before.
+        worst_burn: the fastest burn rate that the run was told of.
     """
 
     number: int
@@ -156,7 +160,7 @@ class CampaignView(BaseModel):
         frozen: rollouts that are not fixes are refused.
         limits: what "go with limits" means here; empty where the campaign goes without.
         tests: newest last.
-        may_answer: short names of those who may tick off any task, and accept a role for somebody else.
+        may_answer: short names of those who may tick off any task, and take any role over.
         test_running: id of the load test's run that is under way; empty for none.
         report: where the report is, once it is made.
         looked_at: when the metrics were last looked at.

@@ -6,7 +6,7 @@ from typing import Any, ClassVar, Final
 from pydantic import Field, field_validator, model_validator
 
 from holdfast.domain import run_phrases
-from holdfast.domain.campaign import CampaignView
+from holdfast.domain.campaign import COMMANDER, CampaignView
 from holdfast.domain.decisions import Answer, Signed
 from holdfast.domain.errors import DecisionRefused
 from holdfast.domain.view import IncidentView, RunState, RunView
@@ -140,16 +140,18 @@ def _check_of_campaign(word: Word, view: RunView) -> None:
         raise DecisionRefused(Answer.UNREADABLE, run_phrases.NOT_READ_YET.format(act=word.act))
     if word.act is Act.NOTE and not word.reason.strip():
         raise DecisionRefused(Answer.REASON_NEEDED, run_phrases.NOTE_NEEDED)
-    allowed = load.may_stop if load else _allowed(word, campaign) if campaign else []
-    if word.act is not Act.NOTE and word.by not in allowed:
+    allowed = load.may_stop if load else _allowed(word, campaign, view) if campaign else []
+    if word.by not in allowed:
         names = ", ".join(allowed) or "nobody"
         raise DecisionRefused(
             Answer.NOT_AN_APPROVER, run_phrases.MAY_NOT.format(by=word.by, act=word.act, names=names)
         )
 
 
-def _allowed(word: Word, campaign: CampaignView) -> list[str]:
+def _allowed(word: Word, campaign: CampaignView, view: RunView) -> list[str]:
     """Return who may say it; refuse where there is no such role or task, or it is done."""
+    if word.act is Act.NOTE:
+        return [person.name for person in view.people.people]
     if word.act is Act.ACCEPT:
         role = campaign.role(word.to)
         if role is None:
@@ -167,7 +169,9 @@ def _allowed(word: Word, campaign: CampaignView) -> list[str]:
         if task.done_at is not None:
             said = run_phrases.TASK_IS_DONE.format(task=task.id, by=task.done_by)
             raise DecisionRefused(Answer.ALREADY_DECIDED, said)
-        return list(dict.fromkeys([*([task.person] if task.person else []), *campaign.may_answer]))
+        commander = campaign.role(COMMANDER)
+        theirs = [task.person, commander.person if commander else "", *campaign.may_answer]
+        return list(dict.fromkeys(name for name in theirs if name))
     if campaign.test_running and word.act is Act.TEST:
         said = run_phrases.TEST_RUNS.format(run=campaign.test_running)
         raise DecisionRefused(Answer.ALREADY_DECIDED, said)

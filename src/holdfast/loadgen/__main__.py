@@ -2,7 +2,8 @@
 
 It reads one line from standard input, a `Share` as JSON, and writes each `Report` as a line of JSON. A further
 line, `stop WHY`, stops it at once, and so does the end of standard input: a generator whose parent is dead must
-not go on. What it cannot or must not do it says in a line `{"error": "…"}` and ends with 2.
+not go on. One whose parent hangs must not either: where the share has a lease, empty lines are the parent's
+signs of life. What it cannot or must not do it says in a line `{"error": "…"}` and ends with 2.
 """
 
 import asyncio
@@ -12,6 +13,7 @@ import json
 import os
 import queue
 import resource
+import select
 import sys
 import threading
 from collections.abc import Callable
@@ -64,7 +66,7 @@ async def _made(share: Share, lines: "_Lines") -> None:
     loop = asyncio.get_running_loop()
     writer = _Writer(lambda: loop.call_soon_threadsafe(generator.stop, "nobody reads the reports"))
     generator = Generator(share, writer.write)
-    lines.then(lambda why: loop.call_soon_threadsafe(generator.stop, why))
+    lines.then(lambda why: loop.call_soon_threadsafe(generator.stop, why), within=share.lease_seconds)
     _collect_little(loop)
     try:
         await generator.run()
@@ -100,9 +102,19 @@ class _Lines:
     def __init__(self) -> None:
         self._rest = b""
 
-    def following(self) -> bytes | None:
-        """Return the next line; None at the end."""
+    def following(self, *, within: float = 0.0) -> bytes | None:
+        """Return the next line; None at the end.
+
+        Args:
+            within: nothing may be missing for longer than this, in seconds; 0: no bound.
+
+        Raises:
+            TimeoutError: nothing came for so long.
+        """
         while b"\n" not in self._rest:
+            # What has come while this process itself was held up is there, and counts.
+            if within and not select.select([0], [], [], within)[0]:
+                raise TimeoutError
             # Not through `sys.stdin`: a thread that waits in it keeps the interpreter from ending.
             piece = os.read(0, _PIECE)
             if not piece:
@@ -111,21 +123,27 @@ class _Lines:
         line, _, self._rest = self._rest.partition(b"\n")
         return line
 
-    def then(self, stop: Callable[[str], object]) -> None:
-        """Call `stop` with the reason that a line gives, or at the end."""
-        threading.Thread(target=self._watched, args=(stop,), daemon=True).start()
+    def then(self, stop: Callable[[str], object], *, within: float = 0.0) -> None:
+        """Call `stop` with the reason that a line gives, at the end, or when nothing came for so long."""
+        threading.Thread(target=self._watched, args=(stop, within), daemon=True).start()
 
-    def _watched(self, stop: Callable[[str], object]) -> None:
-        why = "its parent has ended"
-        with contextlib.suppress(OSError):
-            while (line := self.following()) is not None:
-                word, _, rest = line.decode(errors="replace").partition(" ")
-                if word == "stop":
-                    why = rest or "stopped"
-                    break
+    def _watched(self, stop: Callable[[str], object], within: float) -> None:
+        why = self._reason(within)
         # The loop may be closed by then.
         with contextlib.suppress(RuntimeError):
             stop(why)
+
+    def _reason(self, within: float) -> str:
+        try:
+            while (line := self.following(within=within)) is not None:
+                word, _, rest = line.decode(errors="replace").partition(" ")
+                if word == "stop":
+                    return rest or "stopped"
+        except TimeoutError:
+            return f"its parent gave no sign of life for {within:g} s"
+        except OSError:
+            pass
+        return "its parent has ended"
 
 
 class _Writer:

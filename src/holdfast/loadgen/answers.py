@@ -76,9 +76,7 @@ class Rules:
                 return "check_json", _NO_VALUES
         return self._extracted(found, body, headers) if self._extracts else ("", _NO_VALUES)
 
-    def _extracted(
-        self, found: Any, body: bytes, headers: Mapping[str, str]
-    ) -> tuple[str, Mapping[str, Any]]:
+    def _extracted(self, found: Any, body: bytes, headers: Mapping[str, str]) -> tuple[str, Mapping[str, Any]]:
         values = {name: read(found, body, headers, place) for name, read, place in self._extracts}
         return ("extract", _NO_VALUES) if _MISSING in values.values() else ("", values)
 

@@ -181,14 +181,14 @@ class ConnectionPool:
                 return
 
     async def _to(self, address: str, connection: Connection) -> None:
-        loop = asyncio.get_running_loop()
         if self._sockets is None:
+            loop = asyncio.get_running_loop()
             more: dict[str, Any] = {"ssl": self._ssl, "server_hostname": self._host} if self._ssl else {}
             await loop.create_connection(lambda: connection, address, self._port, **more)
             return
         taken = opened(address)
         try:
-            await loop.sock_connect(taken, (address, self._port))
+            await self._sockets.connect(taken, address, self._port)
         except BaseException:
             taken.close()
             raise

@@ -1,32 +1,29 @@
 """Runs a load test on this machine, in one generator process a core, and adds up what they report."""
 
 import asyncio
-import contextlib
-import json
-import os
 import signal
-import sys
 import time
-from asyncio.subprocess import DEVNULL, PIPE, Process
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
 from pydantic import ValidationError
 
-from holdfast.domain.errors import InvalidInput
+from holdfast.domain.errors import InvalidInput, Unavailable
+from holdfast.domain.strict import write_duration
 from holdfast.loadgen import thresholds
+from holdfast.loadgen.child import COMMAND, Child
 from holdfast.loadgen.outcome import result_of
-from holdfast.loadgen.report import Report, Share
+from holdfast.loadgen.report import Share
 from holdfast.loadgen.result import Broken, LoadResult
-from holdfast.loadgen.safety import SETTING, Limits
+from holdfast.loadgen.safety import Limits
 from holdfast.loadgen.totals import Live, Totals
 from holdfast.runbook.kinds.load import LoadSpec
 
-_COMMAND: Final = (sys.executable, "-m", "holdfast.loadgen")
-_LONGEST_LINE = 64 * 1024 * 1024
-_STOP_SECONDS = 0.6  # for a generator to end by itself; a stop must be over within a second
-_SPARE_SECONDS = 30.0
+_STOP_SECONDS: Final = 0.6  # for a generator to end by itself; a stop must be over within a second
+_SPARE_SECONDS: Final = 30.0
+# Nobody takes a share over here; but what is suspended, with Ctrl-Z for example, watches no threshold either.
+_LEASE_SECONDS: Final = 2.0
 
 
 class LocalTest:
@@ -41,7 +38,7 @@ class LocalTest:
         secrets: Mapping[str, str] | None = None,
         name: str = "",
         lead: timedelta = timedelta(seconds=3),
-        command: Sequence[str] = _COMMAND,
+        command: Sequence[str] = COMMAND,
     ) -> None:
         """Check that the test may run here.
 
@@ -84,18 +81,20 @@ class LocalTest:
 
         Raises:
             InvalidInput: a generator refuses its share.
+            Unavailable: no generator can be started.
         """
         loop = asyncio.get_running_loop()
         for each in signals:
             loop.add_signal_handler(each, self.stop, "stopped by a person")
         start_at = time.time() + self._lead.total_seconds()
-        processes: list[Process] = []
+        children: list[Child] = []
         try:
             for shard in range(self._shards):
-                processes.append(await self._started(shard, start_at))  # noqa: PERF401  each is ended below
-            await self._watched(processes, start_at, tell)
+                children.append(await Child.started(self._command, self._limits.hosts))
+                await children[-1].give(self._share(shard, start_at))
+            await self._watched(children, start_at, tell)
         finally:
-            await _end(processes)
+            await asyncio.gather(*(child.gone() for child in children))
             for each in signals:
                 loop.remove_signal_handler(each)
         if self._refused:
@@ -108,31 +107,21 @@ class LocalTest:
             aborted=self._aborted,
         )
 
-    async def _started(self, shard: int, start_at: float) -> Process:
-        share = Share(
+    def _share(self, shard: int, start_at: float) -> Share:
+        return Share(
             spec=self._spec,
             shard=shard,
             shards=self._shards,
             start_at=start_at,
             secrets=self._secrets,
             name=self._name or self._spec.name,
+            lease_seconds=_LEASE_SECONDS,
         )
-        process = await asyncio.create_subprocess_exec(
-            *self._command,
-            stdin=PIPE,
-            stdout=PIPE,
-            stderr=DEVNULL,
-            limit=_LONGEST_LINE,
-            env=os.environ | {SETTING: ",".join(self._limits.hosts)},
-            start_new_session=True,  # Ctrl-C is for this process, which stops them in order
-        )
-        await _write(process, share.model_dump_json(by_alias=True))
-        return process
 
     async def _watched(
-        self, processes: Sequence[Process], start_at: float, tell: Callable[[Live], object] | None
+        self, children: Sequence[Child], start_at: float, tell: Callable[[Live], object] | None
     ) -> None:
-        readers = [asyncio.create_task(self._read(process)) for process in processes]
+        readers = [asyncio.create_task(self._read(child)) for child in children]
         clock = asyncio.create_task(self._each_second(start_at, tell))
         stop = asyncio.create_task(self._stop.wait())
         ended: asyncio.Future[Any] = asyncio.gather(*readers)
@@ -147,7 +136,7 @@ class LocalTest:
                 why = self._stopped or (
                     "a threshold did not hold" if self._aborted else "another one ended early"
                 )
-                await asyncio.gather(*(_write(process, f"stop {why}") for process in processes))
+                await asyncio.gather(*(child.stop(why) for child in children))
                 await asyncio.wait({ended}, timeout=_STOP_SECONDS)
             if ended.done():
                 ended.result()
@@ -168,17 +157,17 @@ class LocalTest:
                 tell(self.totals.live(at))
             self._aborted = thresholds.newest(self.totals, at)
 
-    async def _read(self, process: Process) -> None:
+    async def _read(self, child: Child) -> None:
         """Take in what a generator says, until it ends; a test that lacks one is over for all."""
         done = False
-        while process.stdout and (line := await process.stdout.readline()):
-            said: Any = json.loads(line)
-            if "error" in said:
-                self._refused = str(said["error"])
-                break
-            report = Report.model_validate(said)
-            self.totals.add(report)
-            done |= report.done
+        try:
+            async for report in child.reports():
+                self.totals.add(report)
+                done |= report.done and not report.stopped
+        except InvalidInput as error:
+            self._refused = str(error)
+        except Unavailable:
+            pass  # what it did not make is lost, and the result says so
         if not done:
             self._stop.set()
 
@@ -210,7 +199,10 @@ def altered(
     if rate is not None or lasts is not None:
         highest = max(phase.rate for phase in spec.all_phases)
         data["phases"] = [
-            {"rate": highest if rate is None else rate, "for": f"{(lasts or spec.lasts).total_seconds():f}s"}
+            {
+                "rate": highest if rate is None else rate,
+                "for": write_duration(spec.lasts if lasts is None else lasts),
+            }
         ]
         data["peak"] = None
     try:
@@ -219,21 +211,3 @@ def altered(
         first = error.errors()[0]
         where = ".".join(map(str, first["loc"])) or spec.name
         raise InvalidInput(f"{where}: {first['msg'].removeprefix('Value error, ')}") from None
-
-
-async def _write(process: Process, line: str) -> None:
-    """Write a line to a generator; one that is dead is noticed by who reads it."""
-    if process.stdin is None:
-        return
-    with contextlib.suppress(ConnectionError, RuntimeError):
-        process.stdin.write(line.encode() + b"\n")
-        await process.stdin.drain()
-
-
-async def _end(processes: Sequence[Process]) -> None:
-    """See that no generator is left, whatever happened."""
-    for process in processes:
-        with contextlib.suppress(ProcessLookupError):
-            if process.returncode is None:
-                process.kill()
-    await asyncio.gather(*(process.wait() for process in processes))

@@ -1,7 +1,7 @@
 """Makes the result of a test from its totals: figures, broken thresholds, whether they count, the verdict."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 
 from holdfast.domain.campaign import TestVerdict
@@ -41,6 +41,8 @@ def result_of(
     whole = totals.of_steps(totals.steps_of(ANY_STEP))
     broken = sorted([*aborted, *_not_said(thresholds.of_stretches(totals), aborted)], key=lambda b: b.since)
     flaws = _flaws(totals, whole, until, early=early)
+    if not (flaws or early or broken):
+        flaws = list(_untested(totals, whole))
     points = totals.points()
     result = LoadResult(
         runbook=spec.name,
@@ -101,7 +103,11 @@ def _flaws(totals: Totals, whole: Tally, until: int, *, early: bool) -> list[Fla
     if not totals.shards:
         return [Flaw(kind="silent")]
     lost, planned = totals.lost(until), totals.planned.before(until)
-    shares = [("late", whole.late, whole.due), ("lost", lost, planned)]
+    shares = [
+        ("late", whole.late, whole.due),
+        ("lost", lost, planned),
+        ("doubled", totals.doubled, planned),
+    ]
     if not early:  # what a stop cuts off is no fault of the generator
         shares += [("unsent", whole.unsent, whole.due), ("unknown", whole.open, whole.due)]
     flaws = [Flaw(kind=kind, percent=_percent(n, of)) for kind, n, of in shares if _too_many(n, of)]
@@ -113,6 +119,16 @@ def _flaws(totals: Totals, whole: Tally, until: int, *, early: bool) -> list[Fla
         if _too_many(missed, part.due):
             flaws.append(Flaw(kind="phase_late", percent=_percent(missed, part.due), phase=stretch.name))
     return flaws
+
+
+def _untested(totals: Totals, whole: Tally) -> Iterator[Flaw]:
+    """Yield why a test that nothing speaks against shows nothing, either."""
+    if not whole.answered:
+        yield Flaw(kind="unanswered" if whole.sent else "nothing")
+        return
+    for step in dict.fromkeys(threshold.step for threshold in totals.spec.thresholds):
+        if not totals.of_steps(totals.steps_of(step)).due:
+            yield Flaw(kind="untested", step=step)
 
 
 def _too_many(count: int, of: int) -> bool:

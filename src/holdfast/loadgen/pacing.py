@@ -11,8 +11,8 @@ _OVERLOADED_SECONDS = 1.0
 class Backlog:
     """How late a request may be to be sent at all.
 
-    A hiccup is made up for, late. But a generator that is asked for more than it can do falls back for ever, and
-    all its requests would be late; then what is overdue is left out, so that the rest goes out in time.
+    A hiccup is made up for, late. But a generator that is asked for more than it can do falls back for ever,
+    and all its requests would be late; then what is overdue is left out, so that the rest goes out in time.
 
     Args:
         on_time: seconds that a request may be late.
@@ -38,6 +38,7 @@ class Backlog:
             self._late_since = now
         elif now - self._late_since > _OVERLOADED_SECONDS:
             self._late_since, self._left_out = math.inf, now
+            return self._on_time / 2
         return self._too_late
 
 

@@ -23,6 +23,7 @@ class Share(BaseModel):
             generator has made them, or nobody could.
         secrets: what the references of `spec` stand for, by `env:NAME` or `file:PATH`; never shown.
         name: of the run, for the identifying header.
+        lease_seconds: it stops by itself when nothing came over standard input for so long; 0: it does not.
     """
 
     spec: LoadSpec
@@ -32,6 +33,7 @@ class Share(BaseModel):
     from_offset: float = 0.0
     secrets: dict[str, str] = Field(default_factory=dict, repr=False)
     name: str = ""
+    lease_seconds: float = Field(default=0.0, ge=0)
 
 
 class StepSecond(BaseModel):

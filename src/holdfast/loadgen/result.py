@@ -190,14 +190,17 @@ class Flaw(BaseModel):
     """Why figures do not count.
 
     Attributes:
-        kind: `late`, `unsent`, `lost`, `unknown`, `phase_late`, `silent`.
-        percent: of the requests, or of the sessions for `lost`.
+        kind: `late`, `unsent`, `lost`, `doubled`, `unknown`, `phase_late`, `untested`, `unanswered`, `nothing`,
+            `silent`.
+        percent: of the requests, or of the sessions for `lost` and `doubled`.
         phase: name of the stretch, for `phase_late`.
+        step: name of the step or context, for `untested`.
     """
 
     kind: str
     percent: float = 0.0
     phase: str = ""
+    step: str = ""
 
 
 class LoadResult(BaseModel):

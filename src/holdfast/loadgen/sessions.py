@@ -20,7 +20,6 @@ _TOO_LATE_SECONDS = 1.0
 _ROUNDING = 1e-6
 GENERAL_CLIENT = "httpx (HTTP/2)"
 _PER_REQUEST = frozenset({"now", "update_id", "message_id"})
-_HIGHEST_UPDATE_ID = 2_000_000_000
 _FIRST_CHAT_ID = 7_100_000_000
 
 
@@ -135,7 +134,7 @@ class Course:
         message = number * self._steps + step.number + 1
         return {
             "now": int(time.time()),
-            "update_id": (self._first_id + message) % _HIGHEST_UPDATE_ID,
+            "update_id": self._first_id + message,
             "message_id": message,
         }
 

@@ -6,6 +6,7 @@ was all there is (epoll(7)), so nothing is asked twice.
 """
 
 import asyncio
+import errno
 import os
 import select
 import socket
@@ -118,8 +119,35 @@ class Sockets:
         self.poll = select.epoll()
         self._idle = idle
         self._links: dict[int, Link] = {}
+        self._opening: dict[int, asyncio.Future[None]] = {}
         self._loop = asyncio.get_running_loop()
         self._loop.add_reader(self.poll.fileno(), self._readable)
+
+    async def connect(self, taken: socket.socket, address: str, port: int) -> None:
+        """Connect a socket; the loop's own way would look the address up in a thread each time.
+
+        Raises:
+            OSError: the other side, or this machine, does not want it.
+        """
+        code = taken.connect_ex((address, port))
+        if code == errno.EINPROGRESS:
+            fd = taken.fileno()
+            stands = self._opening[fd] = self._loop.create_future()
+            self.poll.register(fd, _WRITE)
+            try:
+                await stands
+            finally:
+                del self._opening[fd]
+                if not self.poll.closed:
+                    self.poll.unregister(fd)
+            code = taken.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
+        if code:
+            raise OSError(code, os.strerror(code))
+
+    def _stands(self, fd: int) -> None:
+        stands = self._opening.get(fd)
+        if stands is not None and not stands.done():
+            stands.set_result(None)
 
     def add(self, taken: socket.socket, connection: Connection) -> Link:
         """Take a connected socket in."""
@@ -150,6 +178,7 @@ class Sockets:
         for fd, events in self.poll.poll(0, _MOST_AT_ONCE):
             link = links.get(fd)
             if link is None or link.connection is None:
+                self._stands(fd)
                 continue
             connection = link.connection
             try:

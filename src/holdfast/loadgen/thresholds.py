@@ -32,11 +32,18 @@ def newest(totals: Totals, at: float | None = None) -> list[Broken]:
         over = max(1, round(threshold.over.total_seconds()))
         if not threshold.abort or until < over:
             continue
-        seconds = totals.newest(totals.steps_of(threshold.step), until - over, until)
+        steps = totals.steps_of(threshold.step)
+        longest = totals.longest_timeout(steps)
+        seconds = [
+            (n, tally, totals.waiting(steps, n, until))
+            for n, tally in totals.newest(steps, until - over, until)
+        ]
+        whole = Tally.sum_of(tally for _, tally, _ in seconds)
+        waiting = [each for _, _, some in seconds for each in some]
         for what, bound in bounds(threshold):
-            value = _value(what, bound, [(until - n - 1, tally) for n, tally in seconds])
+            value = _value(what, bound, whole, longest, waiting)
             if value is not None and value > bound:
-                first = (n for n, t in seconds if (_value(what, bound, [(until - n - 1, t)]) or 0) > bound)
+                first = (n for n, t, some in seconds if (_value(what, bound, t, longest, some) or 0) > bound)
                 since = float(next(first, until - over))
                 stretch = next((s for s in totals.stretches if since < s.ends), totals.stretches[-1])
                 broken.append(_broken(threshold, what, value, bound, stretch, since, aborted=True))
@@ -49,9 +56,10 @@ def of_stretches(totals: Totals) -> list[Broken]:
     broken: list[Broken] = []
     for number, stretch in enumerate(totals.stretches):
         for threshold in totals.spec.thresholds:
-            tally = totals.of_steps(totals.steps_of(threshold.step), number)
+            steps = totals.steps_of(threshold.step)
+            tally, longest = totals.of_steps(steps, number), totals.longest_timeout(steps)
             for what, bound in bounds(threshold):
-                value = _value(what, bound, [(0, tally)])
+                value = _value(what, bound, tally, longest)
                 if value is not None and value > bound:
                     since = _since(points, totals.every, threshold.step, what, bound, stretch)
                     broken.append(_broken(threshold, what, value, bound, stretch, since))
@@ -68,21 +76,30 @@ def bounds(threshold: Threshold) -> Iterator[tuple[str, float]]:
         yield ERRORS, threshold.errors_percent
 
 
-def _value(what: str, bound: float, parts: Sequence[tuple[float, Tally]]) -> float | None:
+def _value(
+    what: str,
+    bound: float,
+    tally: Tally,
+    longest: float,
+    waiting: Sequence[tuple[float, int]] = (),
+) -> float | None:
     """Return the figure; None where there is nothing to take it of.
 
     Args:
         what: which figure.
-        bound: see `parts`.
-        parts: requests, each with how many seconds those which are still open are under way at least. They
-            count where that is more than the bound.
+        bound: see `waiting`.
+        tally: requests.
+        longest: seconds that stand for their latency where not one was answered: a target that refuses every
+            connection must not seem a quick one.
+        waiting: for how many seconds how many of them are under way; they count where that is above the bound.
     """
-    total = Tally.sum_of(tally for _, tally in parts)
     if what == ERRORS:
-        return total.errors_percent if total.due else None
-    waiting = [Histogram.repeated(age * 1e6, tally.open) for age, tally in parts if age > bound]
-    latency = Histogram.sum_of([total.latency, *waiting])
-    return latency.percentile(PERCENTS[what]) / 1e6 if latency.count else None
+        return tally.errors_percent if tally.due else None
+    still = [Histogram.repeated(age * 1e6, count) for age, count in waiting if age > bound]
+    latency = Histogram.sum_of([tally.latency, *still])
+    if latency.count:
+        return latency.percentile(PERCENTS[what]) / 1e6
+    return max(longest, 2 * bound) if tally.failed else None
 
 
 def _broken(  # noqa: PLR0917  a row of figures

@@ -12,6 +12,8 @@ from holdfast.runbook.kinds.load import LoadSpec, Phase
 
 _MOST_PARTS = 10
 _SHORTEST_PART_SECONDS = 5.0
+# As generators count: an arrival that is due at a whole second may be computed as a trifle before it.
+_ROUNDING = 1e-6
 
 
 @dataclass(frozen=True)
@@ -76,7 +78,7 @@ class Planned:
             if chunk is None:
                 self._known_until = self._counts.size
                 return
-            seconds = chunk.offsets.astype(np.int64)
+            seconds = (chunk.offsets + _ROUNDING).astype(np.int64)
             self._counts += np.bincount(seconds, minlength=self._counts.size)[: self._counts.size]
             self._known_until = int(seconds[-1]) - 1
 

@@ -8,6 +8,7 @@ late it is reported.
 import math
 from collections import Counter
 from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
 
 from pydantic import BaseModel, Field
 
@@ -23,32 +24,22 @@ _MOST_POINTS = 900
 _SILENT_AFTER_SECONDS = 2.0
 
 
-class ShardState(BaseModel):
-    """How far one generator has come."""
+@dataclass
+class _Shard:
+    """How far one shard has come, whoever made it.
+
+    Attributes:
+        attempt: of the generator that makes it; earlier ones are dead.
+        heard: how far that one has come.
+        open: its requests whose end is not known, by second and step.
+    """
 
     offset: float = 0.0
     done: bool = False
-    stopped: str = ""
     client: str = "protocol"
-
-
-class KeptTotals(BaseModel):
-    """`Totals` as plain data, without the file that they belong to.
-
-    Attributes:
-        stretches: of each, by step.
-        recent: the newest seconds, by step.
-        points: the older ones as points of series, by number and by name of the context, `*` for all.
-        ended: requests that ended, by second and context.
-    """
-
-    shards: dict[int, ShardState] = Field(default_factory=dict[int, ShardState])
-    stretches: list[dict[str, StepSecond]] = Field(default_factory=list[dict[str, StepSecond]])
-    recent: dict[int, dict[str, StepSecond]] = Field(default_factory=dict[int, dict[str, StepSecond]])
-    points: dict[int, dict[str, Point]] = Field(default_factory=dict[int, dict[str, Point]])
-    ended: dict[int, dict[str, int]] = Field(default_factory=dict[int, dict[str, int]])
-    first_steps: dict[int, int] = Field(default_factory=dict[int, int])
-    health: dict[int, Health] = Field(default_factory=dict[int, Health])
+    attempt: int = 0
+    heard: float = 0.0
+    open: dict[int, Counter[str]] = field(default_factory=dict[int, Counter[str]])
 
 
 class Live(BaseModel):
@@ -85,7 +76,7 @@ class Totals:
         self.stretches: list[Stretch] = stretches(spec)
         self.planned = Planned(spec)
         self.contexts = list(dict.fromkeys(step.context for step in spec.steps))
-        self.shards: dict[int, ShardState] = {}
+        self.shards: dict[int, _Shard] = {}
         self.every = max(1, math.ceil(spec.lasts.total_seconds() / _MOST_POINTS))
         longest = max((threshold.over.total_seconds() for threshold in spec.thresholds), default=0.0)
         self._recent_seconds = max(_RECENT_SECONDS, math.ceil(longest) + _SPARE_SECONDS)
@@ -99,17 +90,21 @@ class Totals:
         self._begun: Counter[int] = Counter()
         self._health: dict[int, Health] = {}
 
-    def add(self, report: Report) -> None:
+    def add(self, report: Report, *, attempt: int = 1) -> None:
         """Take in what a generator says.
+
+        Args:
+            report: from a generator.
+            attempt: grows each time another generator goes on with the shard.
 
         Raises:
             InvalidInput: a histogram in it is none, or has other buckets.
         """
-        state = self.shards.setdefault(report.shard, ShardState())
-        state.offset = max(state.offset, report.offset)
-        state.done |= report.done
-        state.stopped = state.stopped or report.stopped
-        state.client = report.client if report.client != "protocol" else state.client
+        shard = self.shards.setdefault(report.shard, _Shard())
+        shard.offset = max(shard.offset, report.offset)
+        shard.done |= report.done and not report.stopped
+        shard.client = report.client if report.client != "protocol" else shard.client
+        _follow(shard, report, attempt)
         for second in report.seconds:
             for step, said in second.steps.items():
                 if step in self._context_of:
@@ -124,11 +119,6 @@ class Totals:
     def furthest(self) -> float:
         """How far the generator that is furthest has come, in seconds."""
         return max((state.offset for state in self.shards.values()), default=0.0)
-
-    @property
-    def stopped(self) -> str:
-        """Why a generator was stopped; empty while none was."""
-        return next((state.stopped for _, state in sorted(self.shards.items()) if state.stopped), "")
 
     @property
     def clients(self) -> list[str]:
@@ -169,6 +159,29 @@ class Totals:
         seconds = [n for n in sorted(self._recent) if begin <= n < end]
         return [(n, Tally.sum_of(t for s, t in self._recent[n].items() if s in wanted)) for n in seconds]
 
+    def waiting(self, names: Iterable[str], second: int, until: float) -> list[tuple[float, int]]:
+        """Return for how many seconds, at least, how many of a second's requests are under way.
+
+        What a generator has said last is the newest that is known of its requests; those of a dead one are
+        under way no more.
+
+        Args:
+            names: of steps.
+            second: in which the requests were due.
+            until: nothing later counts, in seconds from the start.
+        """
+        wanted = set(names)
+        found: list[tuple[float, int]] = []
+        for shard in self.shards.values():
+            count = sum(n for step, n in shard.open.get(second, Counter()).items() if step in wanted)
+            if count > 0:
+                found.append((min(shard.heard, until) - second - 1, count))
+        return found
+
+    def longest_timeout(self, names: Iterable[str]) -> float:
+        """Return the longest time after which a request of these steps is given up, in seconds."""
+        return max((self._timeout_us[name] for name in names), default=0.0) / 1e6
+
     def steps_of(self, name: str) -> list[str]:
         """Return the steps that a name stands for: a step, a context, or `*` for all."""
         if name in self._context_of:
@@ -178,6 +191,11 @@ class Totals:
     def lost(self, until: float) -> int:
         """Say how many sessions should have begun before a second and were made by nobody."""
         return sum(max(0, self.planned.in_second(second) - self._begun[second]) for second in range(int(until)))
+
+    @property
+    def doubled(self) -> int:
+        """Sessions that were made more often than planned: two generators made one share."""
+        return sum(max(0, made - self.planned.in_second(second)) for second, made in self._begun.items())
 
     def begun(self, until: float = math.inf) -> int:
         """Say how many sessions of those that should have begun before a second were made, sent or not."""
@@ -228,36 +246,6 @@ class Totals:
                 return stretch.rate_from + (stretch.rate_to - stretch.rate_from) * part
         return 0.0
 
-    # --- plain data -------------------------------------------------------------------------------------------
-
-    def kept(self) -> KeptTotals:
-        """Return all of it as plain data; `of` gives it back."""
-        return KeptTotals(
-            shards={number: state.model_copy() for number, state in self.shards.items()},
-            stretches=[{name: tally.said() for name, tally in part.items()} for part in self._in_stretch],
-            recent={
-                n: {name: tally.said() for name, tally in part.items()} for n, part in self._recent.items()
-            },
-            points={number: dict(by_name) for number, by_name in self._points.items()},
-            ended={second: dict(ended) for second, ended in self._ended.items()},
-            first_steps=dict(self._begun),
-            health=dict(self._health),
-        )
-
-    @classmethod
-    def of(cls, spec: LoadSpec, kept: KeptTotals) -> "Totals":
-        """Go on with what was kept of the same test."""
-        totals = cls(spec)
-        totals.shards = {number: state.model_copy() for number, state in kept.shards.items()}
-        for part, said in zip(totals._in_stretch, kept.stretches, strict=False):
-            part.update({name: Tally.of(each) for name, each in said.items()})
-        totals._recent = {n: {s: Tally.of(each) for s, each in part.items()} for n, part in kept.recent.items()}
-        totals._points = {number: dict(by_name) for number, by_name in kept.points.items()}
-        totals._ended = {second: Counter(ended) for second, ended in kept.ended.items()}
-        totals._begun = Counter(kept.first_steps)
-        totals._health = dict(kept.health)
-        return totals
-
     # --- inside -----------------------------------------------------------------------------------------------
 
     def _take(self, second: int, step: str, said: StepSecond) -> None:
@@ -288,6 +276,9 @@ class Totals:
 
     def _fold(self, before: int) -> None:
         """Make points of the seconds whose point is older than that."""
+        for shard in self.shards.values():
+            for second in [second for second in shard.open if second < before]:
+                del shard.open[second]
         done = {second // self.every for second in self._recent if second < before - self.every}
         for number in done:
             block = self._block(number)
@@ -309,6 +300,19 @@ class Totals:
             mine = [tally for step, tally in by_step.items() if self._context_of[step] == context]
             if mine:
                 yield context, Tally.sum_of(mine)
+
+
+def _follow(shard: _Shard, report: Report, attempt: int) -> None:
+    """Take note of the requests that the newest generator of a shard has under way."""
+    if attempt < shard.attempt:
+        return
+    if attempt > shard.attempt:
+        shard.attempt, shard.heard, shard.open = attempt, 0.0, {}
+    shard.heard = max(shard.heard, report.offset)
+    for second in report.seconds:
+        row = shard.open.setdefault(second.number, Counter())
+        for step, said in second.steps.items():
+            row[step] += said.due - said.unsent - said.good - sum(said.errors.values())
 
 
 def _together(one: Health | None, other: Health) -> Health:

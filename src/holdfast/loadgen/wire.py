@@ -33,6 +33,10 @@ _NOTHING: Mapping[str, str] = {}
 _INFO_SIZE, _LAST_ACK = 104, 56
 
 
+# Of an answer, for checks and extracts; thousands of answers may be under way at once.
+_MOST_BODY = 1_048_576
+
+
 class Reader:
     """Reads answers with `httptools`; called back by it.
 
@@ -118,7 +122,7 @@ class Reader:
     def on_body(self, body: bytes) -> None:
         """Take a part of the body."""
         self.size += len(body)
-        if self._keep_body:
+        if self._keep_body and self.size <= _MOST_BODY:
             self.body.append(body)
 
     def on_message_complete(self) -> None:

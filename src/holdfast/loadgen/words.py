@@ -155,6 +155,14 @@ def _flaw(flaw: Flaw) -> str:
             )
         case "lost":
             text = translate("{percent} of the sessions were made by no generator; at most 1 % may be missing.")
+        case "doubled":
+            text = translate("{percent} of the sessions were made twice; at most 1 % may be.")
+        case "untested":
+            text = translate("No request of “{step}” was made, so its threshold was not tested.")
+        case "unanswered":
+            text = translate("Not one request was answered: is the target up?")
+        case "nothing":
+            text = translate("No request was made, so nothing is known of the target.")
         case "unknown":
             text = translate("Nobody knows how {percent} of the requests ended; at most 1 % may be like that.")
         case "phase_late":
@@ -163,7 +171,7 @@ def _flaw(flaw: Flaw) -> str:
             )
         case _:
             text = translate("No generator reported anything.")
-    return text.format(percent=percent(flaw.percent), phase=flaw.phase)
+    return text.format(percent=percent(flaw.percent), phase=flaw.phase, step=flaw.step)
 
 
 def _sign(sign: str) -> str:

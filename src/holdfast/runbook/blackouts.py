@@ -169,11 +169,13 @@ def _periods(
         if _on_this(blackout, day):
             over_midnight = blackout.ends <= blackout.begins
             last = day + timedelta(days=1) if over_midnight else day
-            yield (
-                datetime.combine(day, blackout.begins, tzinfo=zone).astimezone(UTC),
-                datetime.combine(last, blackout.ends, tzinfo=zone).astimezone(UTC),
-            )
+            yield min(_moments(day, blackout.begins, zone)), max(_moments(last, blackout.ends, zone))
         day += timedelta(days=1)
+
+
+def _moments(day: date, at: time, zone: ZoneInfo) -> list[datetime]:
+    """Return what a time of day may mean: two moments where the clock shows it twice, or leaps over it."""
+    return [datetime.combine(day, at, tzinfo=zone).replace(fold=fold).astimezone(UTC) for fold in (0, 1)]
 
 
 def _collides(blackout: Blackout, begins: datetime, *, inside: bool) -> str:

@@ -127,9 +127,7 @@ def _people_problems(spec: CampaignSpec, people: People, library: RunbookLibrary
             rota = rota_named(entry)
             if rota is not None and rota not in rotas:
                 known = ", ".join(sorted(rotas)) or "none"
-                yield Problem(
-                    (*at, index), f"there is no rota '{rota}' in duty.yaml; known: {known}"
-                )
+                yield Problem((*at, index), f"there is no rota '{rota}' in duty.yaml; known: {known}")
 
 
 def _gate_problems(at: FieldPath, policy: SignOff, people: People) -> Iterator[Problem]:

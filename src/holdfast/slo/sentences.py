@@ -12,10 +12,10 @@ _NO_BUDGET: Final = "how much of the budget is left is not known"
 
 
 def burns_said(reading: BurnReading, alert: BurnAlert, left: float | None) -> str:
-    """Say that a budget burns, e.g. `burns 18.2 times too fast over 1 h and 5 min (edge 14.4); 61 % …`."""
+    """Say that a budget burns, e.g. `the error budget burns 18.2 times too fast …`."""
     rate = figure(reading.long_burn or 0)
-    windows = f"{span(alert.long)} and {span(alert.short)}"
-    return f"burns {rate} times too fast over {windows} (edge {figure(reading.factor)}); {budget_said(left)}"
+    windows, edge = f"{span(alert.long)} and {span(alert.short)}", figure(reading.factor)
+    return f"the error budget burns {rate} times too fast over {windows} (edge {edge}); {budget_said(left)}"
 
 
 def holds_said(sli_percent: float | None, period: timedelta, left: float | None) -> str:

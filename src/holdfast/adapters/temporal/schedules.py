@@ -33,6 +33,7 @@ from temporalio.service import RPCError, RPCStatusCode
 
 from holdfast.adapters.temporal.refusals import unavailable
 from holdfast.domain.errors import UnknownName
+from holdfast.domain.ids import digest_of
 from holdfast.ports.runs import LoadRequest
 from holdfast.ports.schedules import LoadSchedule, ScheduledRun, ScheduleLine
 from holdfast.runbook.blackouts import Left
@@ -43,6 +44,8 @@ _CALL_TIMEOUT: Final = timedelta(seconds=4)
 _STATE: Final = SearchAttributeKey.for_keyword("HoldfastState")
 _DIGEST, _CAMPAIGN = "holdfast_digest", "holdfast_campaign"
 _RUNS_SHOWN: Final = 5
+
+_ID: Final = 6
 
 
 def schedule_id(campaign: str) -> str:
@@ -115,7 +118,8 @@ class TemporalSchedules:
         action = ScheduleActionStartWorkflow(
             "load",
             request,
-            id=f"load-{wanted.campaign}",
+            # The server adds the time, and the buttons of a chat have to carry it all.
+            id=f"load-{digest_of(wanted.campaign)[:_ID]}",
             task_queue=self._task_queue,
             memo={_DIGEST: wanted.digest},
             static_summary=f"load test of {wanted.title or wanted.campaign}, by its schedule"[:200],

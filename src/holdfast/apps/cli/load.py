@@ -186,9 +186,7 @@ class LoadCommands:
         path = Path(which)
         is_file = path.suffix in {".yaml", ".yml"} or path.is_file()
         loaded = load_load_test(path) if is_file else self._deps.library().load_test(which)
-        duration = read_duration(lasts) if lasts else None
-        if duration is not None and not isinstance(duration, timedelta):
-            raise InvalidInput(f"--for: write a number and its unit, such as 30s or 10m, not '{lasts}'")
+        duration = _duration(lasts) if lasts else None
         return altered(loaded.spec, rate=rate, lasts=duration, urls=dict(map(_address, urls or [])))
 
     def _write(self, result: LoadResult, png: Path | None, html: Path | None) -> None:
@@ -242,6 +240,16 @@ def _show_plan(plan: Mapping[str, Any], out: Output) -> None:
         out.say(f"A session of {scenario['name']} ({words.percent(scenario['share_percent'])} of all) sends:")
         for request in scenario["requests"]:
             out.say(f"  {views.request_line(request)}")
+
+
+def _duration(option: str) -> timedelta:
+    try:
+        duration = read_duration(option)
+    except ValueError as error:
+        raise InvalidInput(f"--for: {error}") from None
+    if not isinstance(duration, timedelta):
+        raise InvalidInput(f"--for: write a number and its unit, such as 30s or 10m, not '{option}'")
+    return duration
 
 
 def _address(option: str) -> tuple[str, str]:

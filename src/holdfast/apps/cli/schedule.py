@@ -15,7 +15,7 @@ from holdfast.apps.cli.output import Output
 from holdfast.apps.cli.parameters import AsJson, AsPerson
 from holdfast.apps.cli.tables import moment, table
 from holdfast.domain.errors import DecisionRefused, HoldfastError, InvalidInput, UnknownName
-from holdfast.domain.people import Person
+from holdfast.domain.people import People, Person
 from holdfast.ports.schedules import LoadSchedule, ScheduleLine, Schedules
 from holdfast.runbook import blackouts
 from holdfast.runbook.kinds.campaign import CampaignSpec
@@ -105,7 +105,7 @@ class ScheduleCommands:
 
     async def pause(self, campaign: Campaign, /, *, person: AsPerson, note: Note = "") -> None:
         """Let no test begin until it is resumed."""
-        self._allowed(campaign, person)
+        self._may_hold_back(campaign, person)
         async with self._deps.schedules() as schedules:
             await schedules.pause(campaign, _noted("paused", person, note))
         Output().say(f"Paused. Tests begin again after 'holdfast schedule resume {campaign}'.")
@@ -118,8 +118,8 @@ class ScheduleCommands:
         Output().say("Resumed.")
 
     async def remove(self, campaign: Campaign, /, *, person: AsPerson) -> None:
-        """Delete the schedule; a test that runs goes on."""
-        self._allowed(campaign, person, gone=True)
+        """Delete the schedule; a test that runs goes on. The campaign's file may be gone."""
+        self._may_hold_back(campaign, person)
         async with self._deps.schedules() as schedules:
             await schedules.remove(campaign)
         Output().say("Removed. A test that runs goes on; stop it in its run.")
@@ -177,26 +177,34 @@ class ScheduleCommands:
             )
         return Exit.DONE
 
-    def _allowed(self, campaign: str, name: str, *, gone: bool = False) -> LoadedRunbook[CampaignSpec]:
-        """Return the campaign, for somebody who may start it.
+    def _may_hold_back(self, campaign: str, name: str) -> None:
+        """Look whether somebody may keep tests from beginning.
+
+        Where the campaign's file is gone or cannot be read, nobody can tell who may; then everybody known may,
+        because load must be stoppable.
 
         Raises:
-            UnknownName: no such campaign or person; a schedule whose file is gone says how to get rid of it.
+            UnknownName: no such person.
             DecisionRefused: the person may not.
         """
         library = self._deps.library()
-        people = library.people()
         try:
-            loaded = library.campaign(campaign)
-        except UnknownName as error:
-            if not gone:
-                raise
-            raise InvalidInput(
-                f"{error}. A schedule whose file is gone can be deleted in the Temporal UI, under Schedules."
-            ) from None
-        person = people.named(name)
-        if person is None:
-            raise UnknownName("person", name, (p.name for p in people.people))
+            library.campaign(campaign)
+        except HoldfastError:
+            _known(library.people(), name)
+        else:
+            self._allowed(campaign, name)
+
+    def _allowed(self, campaign: str, name: str) -> LoadedRunbook[CampaignSpec]:
+        """Return the campaign, for somebody who may start it.
+
+        Raises:
+            UnknownName: no such campaign or person.
+            DecisionRefused: the person may not.
+        """
+        library = self._deps.library()
+        people, loaded = library.people(), library.campaign(campaign)
+        person = _known(people, name)
         if not _may(person, loaded.spec):
             names = ", ".join(p.name for p in people.holding((*loaded.spec.starters, loaded.spec.owner)))
             raise DecisionRefused(
@@ -223,6 +231,13 @@ def wanted_of(loaded: LoadedRunbook[CampaignSpec]) -> LoadSchedule:
         jitter=schedule.jitter,
         left_out=blackouts.left_out(spec),
     )
+
+
+def _known(people: People, name: str) -> Person:
+    person = people.named(name)
+    if person is None:
+        raise UnknownName("person", name, (p.name for p in people.people))
+    return person
 
 
 def _may(person: Person, spec: CampaignSpec) -> bool:

@@ -115,7 +115,7 @@ class Role(Strict):
     """A role in the response to incidents.
 
     Attributes:
-        title: what it does.
+        title: what people call it, e.g. `Incident commander`.
         candidates: roles, groups, names or `rota:NAME`; the first who can be asked is, then the next.
         accept_within: after so long without an answer the next candidate is asked too.
     """

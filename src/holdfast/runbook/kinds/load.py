@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from datetime import timedelta
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import AfterValidator, Field, HttpUrl, model_validator
+from pydantic import Field, HttpUrl, model_validator
 
 from holdfast.domain.strict import Duration, Strict
 from holdfast.runbook.systems import Secret
@@ -23,18 +23,6 @@ BUILT_IN: frozenset[str] = frozenset({"session", "now", "update_id", "message_id
 ANY_STEP = "*"
 
 
-def _plain_address(url: HttpUrl) -> HttpUrl:
-    """Refuse what would be shown though it is secret, or would not be sent though it is written."""
-    if url.username or url.password:
-        raise ValueError(
-            "a name and password in the address would be shown; give them as 'secret_headers': "
-            "Authorization: {env: NAME}"
-        )
-    if url.query or url.fragment:
-        raise ValueError("the address must end with its path; write a query behind the steps' paths")
-    return url
-
-
 class Target(Strict):
     """A system that gets the load. Its host must be on the worker's allow-list, `HOLDFAST_LOAD_HOSTS`.
 
@@ -46,11 +34,24 @@ class Target(Strict):
         http2: speak HTTP/2; then a general client serves, which is slower, and the result says so.
     """
 
-    url: Annotated[HttpUrl, AfterValidator(_plain_address)]
+    url: HttpUrl
     headers: dict[str, str] = Field(default_factory=dict)
     secret_headers: dict[str, Secret] = Field(default_factory=dict)
     ca: str = ""
     http2: bool = False
+
+    @model_validator(mode="after")
+    def _has_a_plain_address(self) -> Self:
+        """Refuse what would be shown though it is secret, and what would not be sent though it is written."""
+        # Of the whole target, because an error of one field repeats its value.
+        if self.url.username or self.url.password:
+            raise ValueError(
+                "the url must have no name and password, which would be shown; give them as 'secret_headers', "
+                "Authorization: {env: NAME}"
+            )
+        if self.url.query or self.url.fragment:
+            raise ValueError("the url must end with its path; write a query behind the steps' paths")
+        return self
 
 
 class Range(Strict):

@@ -27,6 +27,9 @@ STAYS = """
     no return check p JSON gate decision approve by your name code weighted judge seed
     portal answers incident act acknowledge was too small went away The is bot slow hermit policies steps page
     telegram id email people yaml on
+    Autumn sale Support support done leads mends Ask for quota Look first Check backup Customers Half of
+    announcements wait load holdfast failed sign off ask CRM restarted Mend mend before Orders orders work again
+    two stages A customers can order s T Z d b eb tasks fix true
 """
 KEPT = frozenset(STAYS.split())
 # Why an incident is over stands there in somebody's own words.

@@ -135,7 +135,7 @@ async def look(request: LookRequest) -> LookReport:
         returns=LookReport,
         task_queue=options.WATCH_QUEUE,
         start_to_close_timeout=options.WATCH_ATTEMPT,
-        heartbeat_timeout=options.HEARTBEAT,
+        heartbeat_timeout=options.WINDOW_HEARTBEAT,
         summary="watch the window",
     )
 

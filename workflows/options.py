@@ -18,6 +18,8 @@ DRY_RUN: Final = timedelta(minutes=10)
 ANALYSIS: Final = timedelta(minutes=5)
 # Somebody who died while watching is missed after this long.
 HEARTBEAT: Final = timedelta(seconds=10)
+# In a campaign's window a breach waits for whoever takes over.
+WINDOW_HEARTBEAT: Final = timedelta(seconds=5)
 # A guard watches for as long as a person thinks: no bound that anybody would reach.
 WATCH_ATTEMPT: Final = timedelta(days=400)
 # The last card may wait this long for a chat that is down; the run's work is done by then.

@@ -160,7 +160,7 @@ def test_status_of_a_breach_says_it_in_words_and_by_its_exit_code(slo, shop: Sho
 
     assert told.code == 1
     assert (
-        "support/ticket-submissions: burns 20 times too fast over 1 h and 5 min (edge 14.4); "
+        "support/ticket-submissions: the error budget burns 20 times too fast over 1 h and 5 min (edge 14.4); "
         "the budget is overspent by 1900 %"
     ) in told.out
 

@@ -34,7 +34,7 @@ _INFO_SIZE, _LAST_ACK = 104, 56
 
 
 # Of an answer, for checks and extracts; thousands of answers may be under way at once.
-_MOST_BODY = 1_048_576
+_MOST_BODY = 16_777_216
 
 
 class Reader:

@@ -11,11 +11,13 @@ from temporalio.exceptions import ActivityError, FailureError, is_cancelled_exce
 from workflows import options
 
 with workflow.unsafe.imports_passed_through():
+    from activities.calling import CallingActivities, TellRequest
     from activities.checks import CheckActivities, CheckReport, CheckRequest
     from activities.planning import PlanActivities, PlanRequest
     from activities.recalling import RecallActivities, Recalled, RecallRequest
     from activities.telling import TellingActivities, ThreadRequest
     from activities.watching import BaselineRequest, WatchActivities, WatchRequest, WatchResult
+    from holdfast.domain.people import Person
     from holdfast.domain.view import MessageRef, RunView
     from holdfast.ports.runs import IncidentRequest, RolloutRequest
     from holdfast.runbook import plan as planned
@@ -75,6 +77,18 @@ async def open_thread(view: RunView) -> MessageRef:
         task_queue=options.CHAT_QUEUE,
         retry_policy=options.CHAT,
         summary=f"topic: {view.title}"[:200],
+    )
+
+
+async def tell_person(person: Person, text: str, **how: Any) -> None:
+    """Write to one person in private; a chat is tried a few times."""
+    await call(
+        CallingActivities.tell_person,
+        TellRequest(person=person, text=text),
+        returns=type(None),
+        task_queue=options.CHAT_QUEUE,
+        retry_policy=options.CHAT,
+        **how,
     )
 
 

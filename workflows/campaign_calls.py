@@ -12,7 +12,6 @@ from workflows.calls import call
 
 with workflow.unsafe.imports_passed_through():
     from activities.announcing import AnnounceRequest, AnnouncingActivities
-    from activities.calling import CallingActivities, TellRequest
     from activities.campaigns import (
         Analysed,
         AnalysisRequest,
@@ -27,7 +26,6 @@ with workflow.unsafe.imports_passed_through():
     from activities.planning import PlanActivities
     from activities.window import LookReport, LookRequest, WindowActivities
     from holdfast.domain.campaign import BreachLine, TestLine
-    from holdfast.domain.people import Person
     from holdfast.ports.holds import Holder
     from holdfast.ports.runs import CampaignRequest, IncidentRequest, LoadRequest
     from holdfast.runbook.campaigns import CampaignPlan
@@ -100,18 +98,6 @@ async def ask_person(request: ErrandRequest) -> ErrandSent:
         task_queue=options.CHAT_QUEUE,
         retry_policy=options.CHAT,
         summary=f"ask {request.name}: {request.to}",
-    )
-
-
-async def tell_person(person: Person, text: str) -> None:
-    """Write to one person in private."""
-    await call(
-        CallingActivities.tell_person,
-        TellRequest(person=person, text=text),
-        returns=type(None),
-        task_queue=options.CHAT_QUEUE,
-        retry_policy=options.CHAT,
-        summary=f"tell {person.name} how it goes",
     )
 
 

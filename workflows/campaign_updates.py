@@ -7,7 +7,7 @@ from functools import partial
 from temporalio import workflow
 from temporalio.exceptions import ActivityError
 
-from workflows import campaign_calls, options
+from workflows import calls, campaign_calls, options
 from workflows.board import Board
 from workflows.calls import reason
 from workflows.campaign_carrying import Memory
@@ -120,7 +120,7 @@ class Updates:
             return
         try:
             text = phrases.UPDATE_OF.format(campaign=self._plan.spec.title, what=what)
-            await campaign_calls.tell_person(person, text)
+            await calls.tell_person(person, text, summary=f"tell {person.name} how it goes")
         except ActivityError as error:
             self._board.show(say=phrases.NOT_TOLD.format(name=person.name, why=reason(error)))
 

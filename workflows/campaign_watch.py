@@ -9,7 +9,7 @@ from temporalio import workflow
 from temporalio.exceptions import ActivityError, ApplicationError, FailureError
 from temporalio.workflow import ChildWorkflowHandle
 
-from workflows import campaign_calls
+from workflows import calls, campaign_calls
 from workflows.board import Board
 from workflows.calls import reason
 from workflows.campaign_carrying import Memory
@@ -213,7 +213,7 @@ class Watching:
             if person is None:
                 continue
             try:
-                await campaign_calls.tell_person(person, text)
+                await calls.tell_person(person, text, summary=f"tell {person.name} how it goes")
             except ActivityError as error:
                 self._board.show(say=phrases.NOT_TOLD.format(name=name, why=reason(error)))
 

@@ -6,14 +6,12 @@ from typing import Any, cast
 from temporalio import workflow
 from temporalio.exceptions import ActivityError, ApplicationError
 
-from workflows import options
 from workflows.board import Board
-from workflows.calls import call, reason
+from workflows.calls import reason, tell_person
 from workflows.gate import GateKeeper
 from workflows.hearing import Hearing
 
 with workflow.unsafe.imports_passed_through():
-    from activities.calling import CallingActivities, TellRequest
     from holdfast.domain.decisions import Answer, DecisionReply, parse
     from holdfast.domain.view import RunView
     from holdfast.domain.words import Act, Word
@@ -64,13 +62,7 @@ class HeardRun:
         if person is None:
             return
         try:
-            await call(
-                CallingActivities.tell_person,
-                TellRequest(person=person, text=f"{self._board.view.run_id}: {text}"),
-                returns=type(None),
-                task_queue=options.CHAT_QUEUE,
-                retry_policy=options.CHAT,
-            )
+            await tell_person(person, f"{self._board.view.run_id}: {text}")
         except ActivityError as error:
             workflow.logger.warning("the sender of a signal could not be told: %s", reason(error))
 

@@ -6,7 +6,7 @@ from them at any time in `stopping.py`. Ask the Query `view` for the whole state
 
 import asyncio
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 from pydantic import BaseModel
 from temporalio import workflow
@@ -33,6 +33,9 @@ with workflow.unsafe.imports_passed_through():
     from holdfast.ports.audit import AuditKind
     from holdfast.ports.runs import LoadRequest
     from holdfast.runbook.load_plan import CampaignPart, LoadPlan
+
+# An owner who cannot be reached by then reads it at the gate.
+_CALLED_WITHIN = timedelta(minutes=10)
 
 
 class LoadReport(BaseModel):
@@ -216,7 +219,9 @@ class LoadTest(StoppingRun):
             if person is None:
                 continue
             try:
-                await load_calls.tell_person(person, text)
+                await calls.tell_person(
+                    person, text, schedule_to_close_timeout=_CALLED_WITHIN, summary=f"call {person.name}"
+                )
             except ActivityError as error:
                 self._board.show(say=run_phrases.NOT_REACHED.format(name=name, why=reason(error)))
 

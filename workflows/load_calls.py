@@ -1,7 +1,5 @@
 """The activities that load tests call, with their time limits and what the history shows of them."""
 
-from datetime import timedelta
-
 from temporalio import workflow
 from temporalio.workflow import ActivityCancellationType
 
@@ -9,7 +7,6 @@ from workflows import load_options, options
 from workflows.calls import call
 
 with workflow.unsafe.imports_passed_through():
-    from activities.calling import CallingActivities, TellRequest
     from activities.holding import ClaimReport, ClaimRequest, HoldActivities, ReleaseRequest
     from activities.load_planning import (
         FindWorkersRequest,
@@ -28,7 +25,6 @@ with workflow.unsafe.imports_passed_through():
     )
     from activities.loading import LoadActivities, MakeRequest, ReadyReport, ReadyRequest, ShardEnd
     from holdfast.domain.campaign import Go, TestLine
-    from holdfast.domain.people import Person
     from holdfast.ports.holds import Holder
     from holdfast.ports.runs import LoadRequest
     from holdfast.runbook.kinds.load import LoadSpec
@@ -165,17 +161,4 @@ async def tell_campaign(campaign: str, line: TestLine) -> None:
         returns=type(None),
         schedule_to_close_timeout=load_options.TELL_CAMPAIGN,
         summary=f"tell {campaign}: {line.verdict}",
-    )
-
-
-async def tell_person(person: Person, text: str) -> None:
-    """Write to one person in private."""
-    await call(
-        CallingActivities.tell_person,
-        TellRequest(person=person, text=text),
-        returns=type(None),
-        task_queue=options.CHAT_QUEUE,
-        retry_policy=options.CHAT,
-        schedule_to_close_timeout=timedelta(minutes=10),
-        summary=f"call {person.name}",
     )

@@ -1,11 +1,24 @@
+import os
 from collections.abc import AsyncIterator
 
 import pytest
+from hypothesis import HealthCheck, settings
 from temporalio.client import Client
 from temporalio.testing import WorkflowEnvironment
 
 from tests.server import start_server
 from workers.engine import TIME_SKIPPING_CONFIG, Engine, find_engine
+
+# No test is to fail because the machine is busy. CI judges a change, so it tries the same examples each time.
+settings.register_profile(
+    "holdfast", deadline=None, suppress_health_check=[HealthCheck.too_slow], derandomize="CI" in os.environ
+)
+settings.load_profile("holdfast")
+
+
+def pytest_make_parametrize_id(val: object) -> str | None:
+    """Keep bytes out of the names of tests: what an archive or a picture holds may differ in each process."""
+    return f"{len(val)} bytes" if isinstance(val, bytes) else None
 
 
 @pytest.fixture(scope="session")

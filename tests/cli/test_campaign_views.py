@@ -87,7 +87,7 @@ def test_show_puts_them_beside_what_all_runs_show(holdfast, runs):
     assert "Newest seconds" in load.out
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(title=st.text(max_size=200), said=st.text(max_size=300))
 def test_brackets_and_anything_else_that_people_wrote_are_shown_as_they_are(title, said):
     load = LoadView(lines=[LoadLine(name=title)], broken=[f"[red]{said}"])

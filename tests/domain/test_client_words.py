@@ -4,7 +4,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from holdfast.domain.client_words import ClientNews, Occasion, PromiseLine, in_plain_words
@@ -93,7 +93,6 @@ def test_every_occasion_is_told_in_russian(occasion: Occasion) -> None:
     assert not set("abcdefghijklmnopqrstuvwxyz") & set(text.replace("Autumn sale", "").lower())
 
 
-@settings(deadline=None)
 @given(
     occasion=st.sampled_from(Occasion),
     title=st.text(min_size=1, max_size=120),

@@ -254,7 +254,7 @@ QUIET = (HealthCheck.too_slow, HealthCheck.filter_too_much, HealthCheck.data_too
 def test_no_history_of_a_gate_breaks_the_rules() -> None:
     run_state_machine_as_test(
         GateMachine,
-        settings=settings(max_examples=180, stateful_step_count=40, deadline=None, suppress_health_check=QUIET),
+        settings=settings(max_examples=180, stateful_step_count=40, suppress_health_check=QUIET),
     )
 
 
@@ -262,5 +262,5 @@ def test_no_history_of_a_gate_breaks_the_rules() -> None:
 def test_no_long_history_of_a_gate_breaks_the_rules() -> None:
     run_state_machine_as_test(
         GateMachine,
-        settings=settings(max_examples=800, stateful_step_count=70, deadline=None, suppress_health_check=QUIET),
+        settings=settings(max_examples=800, stateful_step_count=70, suppress_health_check=QUIET),
     )

@@ -84,9 +84,10 @@ async def test_a_stall_of_two_seconds_in_twenty_is_reported_as_arithmetic_says()
     latencies = run.latencies()
     assert latencies.count == 4000
     # 400 requests waited, one each 5 ms: of the slowest one percent, 40, the fastest waited 1.8 s + 20 ms.
-    assert latencies.percentile(99) == pytest.approx(1_820_000, rel=0.03)
-    assert latencies.percentile(95) == pytest.approx(1_020_000, rel=0.04)
-    assert latencies.maximum == pytest.approx(2_020_000, rel=0.03)
+    # A busy machine may add to that; nothing may take away from it.
+    assert 1_820_000 * 0.99 <= latencies.percentile(99) <= 2_400_000
+    assert 1_020_000 * 0.99 <= latencies.percentile(95) <= 1_600_000
+    assert 2_020_000 * 0.99 <= latencies.maximum <= 2_600_000
 
 
 async def test_above_the_ceiling_of_requests_under_way_sessions_are_said_to_be_not_sent() -> None:

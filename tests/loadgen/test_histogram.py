@@ -9,7 +9,7 @@ from functools import reduce
 import numpy as np
 import pytest
 from hdrh.histogram import HdrHistogram
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from holdfast.domain.errors import InvalidInput
@@ -36,7 +36,6 @@ def reference(values: list[float]) -> HdrHistogram:
     return other
 
 
-@settings(deadline=None)  # the reference is slow
 @given(LATENCIES)
 def test_every_figure_is_that_of_the_reference_implementation(values: list[float]) -> None:
     ours, other = histogram(values), reference(values)
@@ -51,7 +50,6 @@ def test_every_figure_is_that_of_the_reference_implementation(values: list[float
     assert ours.mean == pytest.approx(other.get_mean_value())
 
 
-@settings(deadline=None)  # the reference is slow
 @given(LATENCIES)
 def test_the_reference_reads_what_is_encoded_here(values: list[float]) -> None:
     read = HdrHistogram.decode(histogram(values).encoded())
@@ -62,13 +60,11 @@ def test_the_reference_reads_what_is_encoded_here(values: list[float]) -> None:
     ]
 
 
-@settings(deadline=None)  # the reference is slow
 @given(LATENCIES)
 def test_what_the_reference_encodes_is_read_here(values: list[float]) -> None:
     assert Histogram.decoded(reference(values).encode().decode()) == histogram(values)
 
 
-@settings(deadline=None)  # the reference is slow
 @given(LATENCIES)
 def test_what_is_encoded_reads_back_as_the_same(values: list[float]) -> None:
     ours = histogram(values)
@@ -77,7 +73,6 @@ def test_what_is_encoded_reads_back_as_the_same(values: list[float]) -> None:
     assert hash(back) == hash(ours)
 
 
-@settings(deadline=None)  # the reference is slow
 @given(st.lists(LATENCIES, max_size=6), st.randoms(use_true_random=False))
 def test_parts_add_up_to_the_whole_exactly_in_any_order(parts: list[list[float]], random) -> None:
     whole = histogram([value for part in parts for value in part])
@@ -88,7 +83,6 @@ def test_parts_add_up_to_the_whole_exactly_in_any_order(parts: list[list[float]]
     assert one_by_one.encoded() == whole.encoded()
 
 
-@settings(deadline=None)  # the reference is slow
 @given(LATENCIES, LATENCIES, LATENCIES)
 def test_adding_is_associative_and_commutative(a: list[float], b: list[float], c: list[float]) -> None:
     one, two, three = histogram(a), histogram(b), histogram(c)
@@ -96,7 +90,6 @@ def test_adding_is_associative_and_commutative(a: list[float], b: list[float], c
     assert one.add(two) == two.add(one)
 
 
-@settings(deadline=None)  # the reference is slow
 @given(st.floats(min_value=1, max_value=HIGHEST_US))
 def test_a_latency_keeps_three_digits_and_is_never_flattered(value: float) -> None:
     p50 = histogram([value]).percentile(50)
@@ -176,7 +169,6 @@ def test_one_latency_many_times_is_as_if_each_was_recorded(value: float, times: 
     assert Histogram.repeated(value, times) == histogram([value] * times)
 
 
-@settings(deadline=None)
 @given(LATENCIES, st.integers(0, 100))
 def test_whatever_begins_in_a_second_ends_once_and_not_before_it(values: list[float], begin: int) -> None:
     ends = histogram(values).seconds_after(begin)

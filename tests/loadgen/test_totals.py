@@ -35,7 +35,7 @@ def added(*reports: Report, **other: Any) -> Totals:
     return totals
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(REPORTS, st.integers(0, 2**32))
 def test_the_order_of_reports_does_not_matter(reports: list[Report], seed: int) -> None:
     shuffled = random.Random(seed).sample(reports, len(reports))
@@ -49,7 +49,6 @@ def test_the_order_of_reports_does_not_matter(reports: list[Report], seed: int) 
     assert one.points() == other.points()
 
 
-@settings(deadline=None)
 @given(st.lists(st.tuples(st.integers(0, 9), st.floats(0.01, 20_000)), max_size=60), st.integers(1, 5))
 def test_shards_give_the_same_histogram_as_one_generator(samples: list[tuple[int, float]], shards: int) -> None:
     totals = Totals(load_test())

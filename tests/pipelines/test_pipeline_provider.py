@@ -208,7 +208,7 @@ class Death(BaseException):
     """A worker's end: nothing runs after it, so nothing may catch it."""
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=60, suppress_health_check=[HealthCheck.too_slow])
 @given(
     deaths=st.lists(st.tuples(st.integers(1, 8), st.booleans(), st.booleans()), max_size=4),
     lost_answers=st.sets(st.integers(1, 12), max_size=4),

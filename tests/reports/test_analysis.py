@@ -253,9 +253,7 @@ def moments(draw: st.DrawFn) -> list[Moment]:
 texts = st.text(max_size=12)
 
 
-@settings(
-    max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large]
-)
+@settings(max_examples=60, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
 @given(
     seen=moments(),
     breaches=st.lists(st.tuples(st.integers(-50, 500), st.none() | st.integers(0, 60), texts), max_size=3),

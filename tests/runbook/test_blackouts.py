@@ -161,7 +161,7 @@ _blackouts = st.fixed_dictionaries(
 )
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(blackout=_blackouts, minute=st.integers(0, 59), jitter=st.integers(0, 40))
 def test_the_calendar_leaves_out_exactly_what_the_rule_leaves_out(
     blackout: dict[str, Any], minute: int, jitter: int

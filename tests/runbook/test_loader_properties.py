@@ -65,7 +65,7 @@ def load(text: str, path: Path) -> None:
         assert loaded.spec.name == "example"
 
 
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(edited=st.lists(edits, min_size=1, max_size=3))
 def test_an_edited_file_loads_or_every_line_of_the_error_names_file_and_line(tmp_path, edited):
     lines = list(LINES)
@@ -75,7 +75,7 @@ def test_an_edited_file_loads_or_every_line_of_the_error_names_file_and_line(tmp
     load("\n".join(lines), tmp_path / "example.yaml")
 
 
-@settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=100, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(text=st.text(st.characters(codec=None), max_size=60))
 def test_any_text_loads_or_every_line_of_the_error_names_file_and_line(tmp_path, text):
     load(text, tmp_path / "example.yaml")

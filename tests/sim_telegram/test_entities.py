@@ -2,7 +2,7 @@ import html
 import re
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from holdfast.sim.telegram.entities import format_text
@@ -98,7 +98,6 @@ def test_broken_markdown_is_refused_in_telegrams_words(source, trouble):
     assert refused.value.description == f"Bad Request: can't parse entities: {trouble}"
 
 
-@settings(deadline=None)
 @given(st.text("<>/=\"' &;#x1aprecod`*_[](){}|~!\\\n😀", max_size=60), st.sampled_from(["HTML", "MarkdownV2"]))
 def test_any_source_is_either_refused_as_unparsable_or_marked_within_its_text(source, mode):
     trouble = "Bad Request: can't parse entities: "
@@ -115,14 +114,12 @@ def test_any_source_is_either_refused_as_unparsable_or_marked_within_its_text(so
     )
 
 
-@settings(deadline=None)
 @given(words)
 def test_escaped_text_comes_back_as_it_was(text):
     assert format_text(f"<b>{html.escape(text)}</b>", "HTML")[0] == text
     assert format_text(re.sub(r"([_*\[\]()~`>#+\-=|{}.!\\])", r"\\\1", text), "MarkdownV2")[0] == text
 
 
-@settings(deadline=None)
 @given(st.data(), st.text(st.characters(exclude_categories=["Cs"]), min_size=1))
 def test_a_page_shows_any_text_with_any_entities_without_a_foreign_tag(data, text):
     places = st.integers(0, len(text))

@@ -1,4 +1,4 @@
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from holdfast.sim.telegram.limits import SECOND_NS, Budget, Gcra, LimitSettings, SlidingWindow
@@ -17,7 +17,6 @@ def admitted(limit, gaps_ns):
     return times
 
 
-@settings(deadline=None)
 @given(gaps, st.integers(1, 5), st.integers(1, 2 * SECOND_NS), st.integers(0, 10 * SECOND_NS))
 def test_gcra_admits_at_most_burst_plus_rate_times_window_in_any_window(gaps_ns, burst, interval_ns, window_ns):
     times = admitted(Gcra(burst, interval_ns), gaps_ns)
@@ -26,7 +25,6 @@ def test_gcra_admits_at_most_burst_plus_rate_times_window_in_any_window(gaps_ns,
         assert sum(start <= time <= start + window_ns for time in times) <= burst + window_ns / interval_ns
 
 
-@settings(deadline=None)
 @given(gaps, st.integers(1, 20), st.integers(1, 5 * SECOND_NS))
 def test_a_sliding_window_never_holds_more_than_its_limit(gaps_ns, limit, window_ns):
     times = admitted(SlidingWindow(limit, window_ns), gaps_ns)
@@ -35,7 +33,6 @@ def test_a_sliding_window_never_holds_more_than_its_limit(gaps_ns, limit, window
         assert sum(start <= time < start + window_ns for time in times) <= limit
 
 
-@settings(deadline=None)
 @given(
     gaps,
     st.one_of(
@@ -51,7 +48,6 @@ def test_the_delay_is_the_first_moment_that_passes(gaps_ns, limit):
     assert delay_ns == 0 or limit.delay_ns(times[-1] + delay_ns - 1) == 1
 
 
-@settings(deadline=None)
 @given(st.lists(st.tuples(st.sampled_from([11, 12, -21, -22]), st.integers(0, SECOND_NS)), max_size=200))
 def test_a_bot_that_waits_as_told_passes_and_never_exceeds_any_limit(messages):
     now_ns = 0

@@ -3,7 +3,7 @@
 from datetime import UTC, datetime
 from typing import Any
 
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from holdfast.slo.lines import context_lines
@@ -76,7 +76,6 @@ def test_numbers_stand_in_one_line_behind_the_promises() -> None:
     assert account.lines == []
 
 
-@settings(deadline=None)
 @given(
     st.lists(
         st.builds(

@@ -294,9 +294,7 @@ def test_the_tables_and_the_model_agree_after_any_calls(url, keyring, examples):
         store = SqlStore(url, keyring)
         machine = type("OutboxesOfThisTest", (Outboxes,), {"store": store, "run": staticmethod(runner.run)})
         quiet = [HealthCheck.too_slow, HealthCheck.data_too_large]
-        options = settings(
-            max_examples=examples, stateful_step_count=30, deadline=None, suppress_health_check=quiet
-        )
+        options = settings(max_examples=examples, stateful_step_count=30, suppress_health_check=quiet)
         try:
             run_state_machine_as_test(machine, settings=options)
         finally:

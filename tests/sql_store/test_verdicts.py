@@ -236,7 +236,7 @@ minutes_said = st.lists(st.sampled_from(list(Outcome)), min_size=1, max_size=12)
 
 
 @pytest.mark.parametrize("kind", ["sqlite"])
-@settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=30, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(outcomes=minutes_said, shuffled=st.randoms(use_true_random=False), sizes=st.integers(1, 5))
 def test_stops_are_the_same_in_whatever_order_and_parts_the_minutes_come(
     *, kind: str, url: str, keyring: Keyring, outcomes: list[Outcome], shuffled: Random, sizes: int

@@ -220,13 +220,13 @@ LOADS = st.builds(
 )
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(campaign=CAMPAIGNS, language=st.sampled_from(["en", "ru"]))
 def test_a_campaigns_message_always_fits(campaign: CampaignView, language: str) -> None:
     assert units(plain(a_campaign(campaign), language)) <= MESSAGE_LIMIT
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(load=LOADS, language=st.sampled_from(["en", "ru"]))
 def test_a_load_tests_message_always_fits(load: LoadView, language: str) -> None:
     assert units(plain(a_load_test(load), language)) <= MESSAGE_LIMIT

@@ -402,9 +402,7 @@ run_views = st.builds(
 )
 
 
-@settings(
-    max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large]
-)
+@settings(max_examples=150, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
 @given(view=run_views, notice=texts)
 def test_every_card_fits_reads_back_as_its_words_and_has_buttons_that_telegram_takes(
     view: RunView, notice: str

@@ -385,7 +385,7 @@ notices = st.builds(
 )
 
 
-@settings(max_examples=100, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=100, suppress_health_check=list(HealthCheck))
 @given(notices)
 def test_every_notice_fits_reads_back_as_its_words_and_has_buttons_that_telegram_takes(notice: Notice) -> None:
     card = render_notice(VERA, notice)

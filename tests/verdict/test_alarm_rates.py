@@ -2,7 +2,7 @@ import math
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
@@ -106,7 +106,6 @@ def long_run(h: Hysteresis, after_good: float, after_bad: float) -> float:
     return float(stationary @ begins)
 
 
-@settings(deadline=None)
 @given(h=hystereses(), after_good=st.floats(0.02, 0.7), after_bad=st.floats(0.02, 0.9))
 def test_the_episode_rate_is_that_of_the_whole_markov_chain(
     h: Hysteresis, after_good: float, after_bad: float
@@ -194,7 +193,6 @@ def test_a_detector_that_learns_from_fewer_points_alarms_more_often(detector: De
     assert 0 < per_day(detector, points=100_000) < per_day(detector) < per_day(detector, points=20)
 
 
-@settings(deadline=None)
 @given(k=st.floats(1, 5), points=st.none() | st.integers(5, 50))
 def test_wider_limits_never_alarm_more_often_in_one_check(k: float, points: int | None) -> None:
     assert per_check(Sigmas(k=k + 0.1), points=points) < per_check(Sigmas(k=k), points=points)

@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import TypeAdapter, ValidationError
 
@@ -65,7 +65,6 @@ def noise(size: int, *, seed: int = 1, mean: float = 10.0) -> Any:
 
 
 @pytest.mark.parametrize("detector", SMALL, ids=name)
-@settings(deadline=None)
 @given(series=SERIES, history=SERIES, cut=st.integers(0, 60), bad_when=DIRECTIONS)
 def test_what_comes_later_does_not_change_the_result(
     detector: Detector, series: list[float], history: list[float], cut: int, bad_when: Direction
@@ -78,7 +77,6 @@ def test_what_comes_later_does_not_change_the_result(
 
 
 @pytest.mark.parametrize("detector", SMALL, ids=name)
-@settings(deadline=None)
 @given(
     series=st.lists(VALUES, min_size=1, max_size=60),
     history=SERIES,
@@ -98,7 +96,6 @@ def test_a_worse_value_never_ends_a_breach(
 
 
 @pytest.mark.parametrize("detector", SMALL, ids=name)
-@settings(deadline=None)
 @given(series=st.lists(VALUES, min_size=1, max_size=60), history=SERIES, by=st.floats(0, 100, width=32))
 def test_where_either_direction_is_bad_going_further_out_never_ends_a_breach(
     detector: Detector, series: list[float], history: list[float], by: float
@@ -113,7 +110,6 @@ def test_where_either_direction_is_bad_going_further_out_never_ends_a_breach(
 
 
 @pytest.mark.parametrize("detector", SMALL, ids=name)
-@settings(deadline=None)
 @given(series=SERIES, history=SERIES)
 def test_falling_is_rising_upside_down(detector: Detector, series: list[float], history: list[float]) -> None:
     if isinstance(detector, Fixed):
@@ -126,7 +122,6 @@ def test_falling_is_rising_upside_down(detector: Detector, series: list[float], 
 
 
 @pytest.mark.parametrize("detector", SMALL, ids=name)
-@settings(deadline=None)
 @given(series=SERIES, history=SERIES, bad_when=DIRECTIONS)
 def test_a_minute_is_raw_bad_beyond_its_limits_only_and_never_without_data(
     detector: Detector, series: list[float], history: list[float], bad_when: Direction

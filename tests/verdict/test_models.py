@@ -137,7 +137,7 @@ def files(draw: st.DrawFn, *, model: str) -> Scoring:
 
 
 @pytest.mark.parametrize("model", ALL)
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(seen=long_shares(), data=st.data())
 def test_a_replay_gives_the_verdicts_that_were_given_live(
     model: str, seen: list[Observation], data: st.DataObject
@@ -148,7 +148,7 @@ def test_a_replay_gives_the_verdicts_that_were_given_live(
 
 
 @pytest.mark.parametrize("model", ALL)
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(seen=long_shares(), data=st.data())
 def test_a_replay_gives_the_verdicts_that_were_given_live_from_memory(
     model: str, seen: list[Observation], data: st.DataObject
@@ -169,7 +169,7 @@ LEARNING = [
 
 
 @pytest.mark.parametrize("detector", LEARNING, ids=lambda detector: detector.kind)
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(length=st.integers(60, 110), order=st.integers(1, 4), rise=st.integers(2, 9))
 def test_a_detector_that_learns_gives_the_same_from_memory_where_the_minutes_are_calm_before_they_are_bad(
     detector: Any, length: int, order: int, rise: int
@@ -218,7 +218,7 @@ def test_a_breach_that_gaps_stretch_outlives_no_memory() -> None:
 
 
 @pytest.mark.parametrize("model", ALL)
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(seen=shares())
 def test_a_provider_that_is_down_only_ever_makes_the_verdict_inconclusive(
     model: str, seen: list[Observation]
@@ -233,7 +233,7 @@ def test_a_provider_that_is_down_only_ever_makes_the_verdict_inconclusive(
 
 
 @pytest.mark.parametrize("model", ALL)
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(minutes=st.integers(1, 12), policy=st.sampled_from(["ignore", "pause", "rollback"]), data=st.data())
 def test_what_is_missing_on_both_sides_never_stops_anything(
     model: str, minutes: int, policy: str, data: st.DataObject
@@ -254,7 +254,7 @@ def test_what_is_missing_on_both_sides_never_stops_anything(
 
 # Not of the judge: it weighs only what is left, so that the failing part of it may grow.
 @pytest.mark.parametrize("model", MONOTONE)
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(seen=shares(edges=False), lost=st.sets(st.sampled_from(sorted(METRICS)), min_size=1))
 def test_losing_a_metric_on_both_sides_never_makes_a_rollback_of_anything_milder(
     model: str, seen: list[Observation], lost: set[str]
@@ -269,7 +269,7 @@ def test_losing_a_metric_on_both_sides_never_makes_a_rollback_of_anything_milder
 
 
 @pytest.mark.parametrize("model", MONOTONE)
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(seen=shares(), data=st.data())
 def test_a_worse_metric_never_makes_the_verdict_milder(
     model: str, seen: list[Observation], data: st.DataObject
@@ -290,7 +290,7 @@ def test_a_worse_metric_never_makes_the_verdict_milder(
     _never_milder(_outcomes(chosen, usual, seen), _outcomes(chosen, usual, worsened))
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(seen=shares(), data=st.data())
 def test_more_errors_of_the_canary_on_an_edge_never_make_the_verdict_milder(
     seen: list[Observation], data: st.DataObject

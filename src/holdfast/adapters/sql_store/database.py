@@ -1,6 +1,8 @@
 """Connections, transactions, failures; what differs between SQLite and PostgreSQL is here and in migrations."""
 
 import asyncio
+import sqlite3
+import time
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from enum import IntEnum
@@ -17,6 +19,7 @@ from holdfast.domain.errors import InvalidInput, Unavailable
 T = TypeVar("T")
 
 _PATIENCE_SECONDS: Final = 30
+_AGAIN_SECONDS: Final = 0.01
 _SQLITE_CONNECTIONS: Final = 33
 _WRITES: Final = "holdfast_writes"
 _LOCK_FAMILY: Final = 0x486F6C64  # "Hold": keeps our advisory locks apart from those of others in the database
@@ -165,9 +168,23 @@ def _sqlite(url: URL) -> Engine:
 def _prepare_sqlite(connection: Any, _record: Any) -> None:
     # The driver would begin transactions when it sees fit; we do so ourselves.
     connection.isolation_level = None
-    connection.execute("PRAGMA journal_mode = WAL")
+    _keep_a_log(connection)
     # What was said to be written is there after a power cut too; not every build has this by default.
     connection.execute("PRAGMA synchronous = FULL")
+
+
+def _keep_a_log(connection: Any) -> None:
+    """Turn on the write-ahead log; SQLite waits for no lock here, and a new file may have several askers."""
+    give_up_at = time.monotonic() + _PATIENCE_SECONDS
+    while True:
+        try:
+            connection.execute("PRAGMA journal_mode = WAL")
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode != sqlite3.SQLITE_BUSY or time.monotonic() >= give_up_at:
+                raise
+            time.sleep(_AGAIN_SECONDS)
+        else:
+            return
 
 
 def _begin_sqlite(connection: Connection) -> None:

@@ -4,8 +4,9 @@ import os
 from collections.abc import Mapping
 from typing import Any
 
+from temporalio.client import Client
 from temporalio.common import SearchAttributeKey
-from temporalio.testing import WorkflowEnvironment
+from temporalio.testing import TimeSkipper, TimeSkippingConfig, WorkflowEnvironment
 
 from holdfast.adapters.temporal.conversion import DATA_CONVERTER
 from workers.engine import DYNAMIC_CONFIG, dynamic_config_arguments, find_engine, server_environment
@@ -32,3 +33,12 @@ async def start_server(extra: Mapping[str, str] | None = None, **more: Any) -> W
         ],
         **more,
     )
+
+
+def time_skipper(client: Client) -> TimeSkipper:
+    """Start runs whose time passes as everybody's until `fast_forward` moves it on.
+
+    A `TimeSkipper` without a configuration skips whatever a run waits for as soon as it is idle, so a test that
+    is slower than the run would find its deadlines passed.
+    """
+    return TimeSkipper(client, config=TimeSkippingConfig(enabled=False))

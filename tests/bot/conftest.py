@@ -110,7 +110,7 @@ class World:
             written = await self.telegram.from_bot(self.place)
             return written if len(written) >= count else None
 
-        return [m["text"] for m in await eventually(enough, seconds=10)]
+        return [m["text"] for m in await eventually(enough, seconds=60)]
 
     async def whisper(self, user: int, text: str) -> dict[str, Any]:
         """Write to the bot in the private chat."""
@@ -127,7 +127,7 @@ class World:
             texts = [m for m in await self.private(user) if m["from"]["is_bot"]]
             return [m for m in texts if words in m.get("text", m.get("caption", ""))]
 
-        newest: dict[str, Any] = (await eventually(found, seconds=10))[-1]
+        newest: dict[str, Any] = (await eventually(found, seconds=60))[-1]
         return newest
 
     async def ask(self, user: int, text: str, words: str) -> dict[str, Any]:
@@ -154,7 +154,7 @@ class World:
             there = await self.telegram.from_bot(self.place)
             return [m for m in there if m["message_id"] == message["message_id"] and words in m["text"]]
 
-        newest: dict[str, Any] = (await eventually(found, seconds=10))[0]
+        newest: dict[str, Any] = (await eventually(found, seconds=60))[0]
         return newest
 
     async def card(self) -> dict[str, Any]:

@@ -66,6 +66,16 @@ async def test_a_gate_is_shown_and_rejected_in_the_persons_language(waiting: Wor
     assert waiting.runs.decisions[0].reason == "Risk too high"  # the record has one language
 
 
+async def test_a_gate_in_full_begins_with_what_it_rests_on(world: World) -> None:
+    facts = ["Every threshold held.", "The window opens on 2026-12-11 10:00 MSK."]
+    world.runs.add(a_view(gate=an_open_gate(facts=facts)))
+    async with world.bot():
+        message = await world.ask(PAVEL, "/gate", "Keep going to 25 %")
+    assert message["text"].startswith(
+        "▪️ Every threshold held.\n▪️ The window opens on 2026-12-11 10:00 MSK.\n\n❓ "
+    )
+
+
 async def test_a_written_reason_rejects(waiting: World) -> None:
     async with waiting.bot():
         message, button = await button_of(waiting, OLGA, "r")

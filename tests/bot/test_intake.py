@@ -34,7 +34,7 @@ async def all_confirmed(world: IntakeWorld) -> None:
     async def none_left() -> bool:
         return await pending(world) == 0
 
-    await eventually(none_left, seconds=10)
+    await eventually(none_left, seconds=60)
 
 
 async def all_settled(world: IntakeWorld, *, done: int, seconds: float = 20) -> None:

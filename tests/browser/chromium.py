@@ -3,6 +3,8 @@
 import os
 from typing import Final
 
+from playwright.async_api import expect
+
 CHROMIUM: Final = os.environ.get("HOLDFAST_CHROMIUM", "/usr/bin/chromium")
 FLAGS = [
     "--no-sandbox",
@@ -13,3 +15,5 @@ FLAGS = [
     "--disable-component-update",
     "--disable-sync",
 ]
+# A busy machine draws a page later; Playwright's own 5 s are for machines that do nothing else.
+expect.set_options(timeout=30_000)

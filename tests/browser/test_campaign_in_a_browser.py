@@ -37,7 +37,11 @@ def house_of(phase: Phase, **changes: object) -> House:
     gate = a_gate(
         id="sign-off-1",
         title="sign-off of Autumn sale",
-        question="Expected: 40 sessions a second at the peak. Every threshold held. May the window open?",
+        facts=[
+            "Load test of 2026-12-09 02:30 MSK: Every threshold held.",
+            "Carried: 60 sessions a second. Expected at the peak: 40, with the safety factor: 60.",
+        ],
+        question="May the window open on 2026-12-11 10:00 MSK?",
         state=GateState.APPROVED,
         closed_at=NOW,
         decisions=[signed],

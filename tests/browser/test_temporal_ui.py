@@ -4,11 +4,10 @@ import json
 import re
 from collections.abc import AsyncIterator, Callable
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 
 import pytest
 import yaml
-from playwright.async_api import Page, async_playwright, expect
+from playwright.async_api import Browser, Page, async_playwright, expect
 
 from holdfast.domain.gates import Gate
 from tests import signing
@@ -21,24 +20,31 @@ from workers.processes import free_port
 pytestmark = pytest.mark.slow
 
 
-@pytest.fixture
-async def page() -> AsyncIterator[Page]:
+@pytest.fixture(scope="module")
+async def browser() -> AsyncIterator[Browser]:
     async with async_playwright() as playwright:
         browser = await playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
-        page = await browser.new_page(viewport={"width": 1400, "height": 1300})
-        yield page
+        yield browser
         await browser.close()
 
 
 @pytest.fixture
-async def served(tmp_path: Path) -> AsyncIterator[tuple[House, str]]:
-    """A server with its UI, workers, and the UI's address."""
-    (tmp_path / "rollout").mkdir()
-    (tmp_path / "people.yaml").write_text(yaml.safe_dump(PEOPLE))
-    port = free_port()
+async def page(browser: Browser) -> AsyncIterator[Page]:
+    """A page of somebody who has never been here: it shares no cookies and no storage with the others."""
+    page = await browser.new_page(viewport={"width": 1400, "height": 1300})
+    yield page
+    await page.close()
+
+
+@pytest.fixture(scope="module")
+async def served(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[tuple[House, str]]:
+    """A server with its UI, workers, and the UI's address; each test has a runbook and a run of its own."""
+    directory, port = tmp_path_factory.mktemp("runbooks"), free_port()
+    (directory / "rollout").mkdir()
+    (directory / "people.yaml").write_text(yaml.safe_dump(PEOPLE))
     async with (
         await start_server(ui=True, ui_port=port) as server,
-        open_house(server.client, tmp_path) as house,
+        open_house(server.client, directory) as house,
     ):
         yield house, f"http://127.0.0.1:{port}"
 
@@ -165,7 +171,10 @@ async def test_a_signal_is_answered_in_the_details_and_in_the_private_chat(
     await opened(page, ui, run)
     await send(page, "a Signal", old(run, gate))
     await eventually(
-        lambda: "did not count" in "".join(s.text for s in house.private.said if s.person == "boris")
+        lambda: any(
+            s.person == "boris" and run.handle.id in s.text and "did not count" in s.text
+            for s in house.private.said
+        )
     )
     await page.reload()  # the page shows details as of when it was opened
     frame = page.frame_locator("iframe").last

@@ -36,7 +36,8 @@ def test_on_a_machine_where_it_may_not_install_it_names_all_that_is_missing_and_
     result = set_up(checkout, "--for-tests")
     assert result.returncode == 1
     line = next(line for line in result.stderr.splitlines() if "apt-get install" in line)
-    assert {"python3", "prometheus", "chromium", "fonts-dejavu-core"} <= set(line.split())
+    wanted = {"python3", "prometheus", "prometheus-alertmanager", "chromium", "fonts-dejavu-core"}
+    assert wanted <= set(line.split())
     assert "HOLDFAST_PYTHON" in result.stderr
     assert [path.name for path in checkout.iterdir()] == ["scripts"]
     assert not (checkout.parent / "home").exists()

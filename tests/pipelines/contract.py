@@ -111,7 +111,7 @@ def write(version: str = NEW, *, undo: bool = False, part: str = "canary") -> Wr
 
 async def until(condition: Callable[[], bool]) -> None:
     """Wait for what happens at the stand-in, which runs in this loop."""
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         while not condition():  # noqa: ASYNC110  the stand-in tells nobody that it moved
             await asyncio.sleep(0.005)
 
@@ -119,7 +119,7 @@ async def until(condition: Callable[[], bool]) -> None:
 async def begin(w: World, wanted: PipelineOrder) -> PipelineRun:
     """Start a run and find it, whether the start says which it is or not."""
     run = await w.pipelines.start(wanted)
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         while run is None:
             await asyncio.sleep(0.01)
             run = await w.pipelines.find(wanted)
@@ -128,7 +128,7 @@ async def begin(w: World, wanted: PipelineOrder) -> PipelineRun:
 
 async def ended(w: World, wanted: PipelineOrder, run: PipelineRun) -> PipelineRun:
     """Look at a run until it is over."""
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         while not run.status.ended:
             await asyncio.sleep(0.01)
             run = await w.pipelines.look(wanted, run.id)

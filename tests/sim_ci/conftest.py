@@ -29,7 +29,7 @@ def began() -> Began:
 
 
 async def until(condition: Callable[[], bool]) -> None:
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         while not condition():  # noqa: ASYNC110  the engine tells nobody that it moved
             await asyncio.sleep(0.002)
 

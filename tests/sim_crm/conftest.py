@@ -53,7 +53,7 @@ async def running(name: str, *arguments: object) -> AsyncGenerator[Sim]:
         if process.returncode is None:
             process.terminate()
         try:
-            async with asyncio.timeout(5):
+            async with asyncio.timeout(30):
                 await process.wait()
         except TimeoutError:
             process.kill()

@@ -77,7 +77,7 @@ def test_the_process_ends_cleanly_on_sigterm():
     with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
         assert process.stderr.readline().startswith("crm listens on http://127.0.0.1:")
         process.terminate()
-        _, said = process.communicate(timeout=5)
+        _, said = process.communicate(timeout=60)
     assert (process.returncode, said) == (0, "")
 
 

@@ -34,7 +34,7 @@ async def test_being_late_is_said_in_words(caplog):
         say_so_every_seconds=0.3,
     )
     under_way = asyncio.create_task(traffic.run())
-    await asyncio.wait_for(said.wait(), 10)
+    await asyncio.wait_for(said.wait(), 60)
     under_way.cancel()
     with suppress(asyncio.CancelledError):
         await under_way
@@ -57,7 +57,7 @@ async def test_visits_are_counted_by_what_became_of_them(status, outcome):
         running(build(shop_url, per_second=200)) as url,
         aiohttp.ClientSession() as http,
     ):
-        await asyncio.wait_for(answered.wait(), 10)
+        await asyncio.wait_for(answered.wait(), 60)
         await asyncio.sleep(0.1)
         async with http.get(f"{url}/metrics") as response:
             samples = (await response.text()).splitlines()

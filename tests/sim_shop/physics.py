@@ -143,7 +143,7 @@ class Clientele:
     """The running processes, and what a test does to them."""
 
     urls: dict[str, str]
-    http: httpx.Client = field(default_factory=httpx.Client)
+    http: httpx.Client = field(default_factory=lambda: httpx.Client(timeout=60))
 
     def rate(self, per_second: float) -> None:
         self.http.put(f"{self.urls['customers']}/rate", json={"per_second": per_second}).raise_for_status()

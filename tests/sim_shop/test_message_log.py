@@ -24,7 +24,7 @@ def lines(path: Path) -> list[dict]:
 
 async def sent(path: Path, size: int) -> list[dict]:
     """Wait for a message of this size to a person; return all lines."""
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         while ("telegram.send", size) not in [(line["message"], line["bytes"]) for line in lines(path)]:  # noqa: ASYNC110  other process
             await asyncio.sleep(0.02)
     return lines(path)

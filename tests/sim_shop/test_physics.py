@@ -6,7 +6,7 @@ from tests.sim_shop.physics import BAD_ORDER, FIX_BOT, FIX_POOL, SURGE, Clientel
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(120)
+@pytest.mark.timeout(300)
 def test_a_surge_makes_the_sick_shop_slow_the_fixes_cure_it_and_a_bad_canary_shows_at_once():
     with clientele() as world:
         normal = _after(world, 3)

@@ -62,7 +62,7 @@ class World:
         return sum(float(value) for own, value in split if wanted <= set(own.split(",")))
 
     async def until_compared(self, side: str, count: int) -> None:
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             while await self.total("shop_crm_leads_expected_total", side=side) < count:  # noqa: ASYNC110  the ledger tells nobody
                 await asyncio.sleep(0.02)
 
@@ -127,7 +127,7 @@ async def test_what_customers_get_wrong_is_no_error_of_the_edge_and_no_failure_o
 
 
 async def test_a_shop_with_nothing_to_compare_says_that_it_looked(world):
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         while not await world.total("shop_crm_reconciliations_total", side="canary", result="ok"):  # noqa: ASYNC110  see above
             await asyncio.sleep(0.02)
 

@@ -158,7 +158,7 @@ async def test_gold_waits_less_than_bronze_when_tiers_count(start_crm, metrics, 
     for number in range(1, 13):
         assert pod.desk.add(_escalation(number, "bronze" if number <= 6 else "gold"))
     working = asyncio.create_task(pod.desk.run())
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(60):
         while sum(pod.desk.waiting().values()):  # noqa: ASYNC110  the desk tells nobody when it is empty
             await asyncio.sleep(0.01)
     await asyncio.sleep(0.05)

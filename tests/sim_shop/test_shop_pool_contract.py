@@ -126,7 +126,7 @@ class Gate:
 
     async def holds(self, count: int) -> None:
         """Wait until so many calls are held."""
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             while self.held != count:  # noqa: ASYNC110 - the calls come from another process
                 await asyncio.sleep(0.02)
 

@@ -25,7 +25,7 @@ async def test_a_press_brings_the_whole_message_and_its_answer_goes_to_the_press
     sent = await bot.send_message(ANNA, "Roll out?", reply_markup=KEYBOARD)
     pressed = press(server, sent, "Approve")
 
-    (update,) = await bot.get_updates(timeout=5)
+    (update,) = await bot.get_updates(timeout=30)
     query = update.callback_query
     assert (query.data, query.from_user.id, query.message.text) == ("yes", ANNA, "Roll out?")
     assert query.message.reply_markup.inline_keyboard[0][0].text == "Approve"
@@ -40,7 +40,7 @@ async def test_a_press_in_a_group_tells_who_pressed(bot, server):
     sent = await bot.send_message(GROUP, "Who takes it?", reply_markup=KEYBOARD)
     pressed = press(server, sent, user=BORIS, chat=GROUP)
 
-    (update,) = await bot.get_updates(timeout=5)
+    (update,) = await bot.get_updates(timeout=30)
     assert (update.callback_query.from_user.id, update.callback_query.message.chat.id) == (BORIS, GROUP)
     await bot.answer_callback_query(update.callback_query.id)
     assert (await pressed)["text"] == ""
@@ -71,7 +71,7 @@ async def test_an_unknown_query_and_a_long_text_are_refused(bot, server):
         await bot.answer_callback_query("12345")
     sent = await bot.send_message(ANNA, "?", reply_markup=KEYBOARD)
     pressed = press(server, sent)
-    (update,) = await bot.get_updates(timeout=5)
+    (update,) = await bot.get_updates(timeout=30)
     with pytest.raises(TelegramBadRequest, match="MESSAGE_TOO_LONG"):
         await bot.answer_callback_query(update.callback_query.id, text="x" * 201)
     await bot.answer_callback_query(update.callback_query.id, text="x" * 200)

@@ -257,7 +257,7 @@ async def _ci() -> AsyncGenerator[str]:
         return False
 
     try:
-        await eventually(up, seconds=30, every=0.1)
+        await eventually(up, seconds=60, every=0.1)
         yield url
     finally:
         process.terminate()

@@ -100,7 +100,7 @@ async def watched(world: World, client: Client) -> tuple[str, str]:
         return campaign is not None and campaign.looked_at is not None
 
     await eventually(looked, seconds=60, every=0.3)
-    return run_id, await eventually(lambda: watcher(client, run_id), seconds=30, every=0.1)
+    return run_id, await eventually(lambda: watcher(client, run_id), seconds=60, every=0.1)
 
 
 @pytest.mark.slow
@@ -118,8 +118,8 @@ async def test_a_breach_after_the_watching_worker_was_killed_is_paged_and_told_o
             await asyncio.to_thread(stack.children["worker"].kill)
             exporter.breaks()
             began = await breach(world, run_id, ended=False)
-            assert await eventually(lambda: watcher(client, run_id), seconds=30, every=0.1) != first
-            await eventually(lambda: call_to(began.incident, outbox, arrivals), seconds=30, every=0.1)
+            assert await eventually(lambda: watcher(client, run_id), seconds=60, every=0.1) != first
+            await eventually(lambda: call_to(began.incident, outbox, arrivals), seconds=60, every=0.1)
             exporter.recovers()
             await breach(world, run_id, ended=True)
             await resolved(world, began.incident)

@@ -83,7 +83,7 @@ class Approver:
                     return match[1] if match.groups() else match[0]
             return None
 
-        return str(await eventually(found, seconds=30, every=0.2))
+        return str(await eventually(found, seconds=60, every=0.2))
 
     async def button(self, prefix: str) -> tuple[int, str]:
         """Wait for a button in the private chat whose data begins so."""
@@ -96,7 +96,7 @@ class Approver:
                             return int(message["message_id"]), str(button["callback_data"])
             return None
 
-        result: tuple[int, str] = await eventually(found, seconds=30, every=0.2)
+        result: tuple[int, str] = await eventually(found, seconds=60, every=0.2)
         return result
 
     async def enrol(self) -> None:
@@ -179,13 +179,13 @@ async def test_three_people_sign_through_three_channels_and_the_record_proves_it
             gate = (await world.runs.view(runs[0].run_id)).gate if runs else None
             return (runs[0].run_id, gate) if gate else None
 
-        run_id, gate = await eventually(open_gate, seconds=40, every=0.3)
+        run_id, gate = await eventually(open_gate, seconds=60, every=0.3)
         assert gate.mfa
         await by_telegram(people["b"], run_id)
         await by_command_line(people["v"], stack, run_id)
         await by_web(people["g"], stack, run_id, gate)
 
-        decisions = await eventually(lambda: closed(world, run_id), seconds=20)
+        decisions = await eventually(lambda: closed(world, run_id), seconds=60)
         assert [(d["by"], d["channel"], d["proofs"]) for d in decisions] == [
             ("boris", "telegram", ["telegram", "totp"]),
             ("vera", "cli", ["code", "totp"]),

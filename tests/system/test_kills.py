@@ -21,6 +21,7 @@ from workers.demo.world import World
 STAGES = [("bot-rate-limit", BORIS), ("crm-pool", VERA), ("escalation-order", GLEB)]
 STEPS = ["canary-settings", "share-5", "share-25", "share-100", "promote", "share-0"]
 KILLS_UNDER_WAY = 3
+SCRAPES = 8
 SEED = 20260221
 
 
@@ -57,7 +58,7 @@ class Rehearsal:
             lines = await self.world.runs.recent()
             return lines[0].run_id if lines else None
 
-        run_id: str = await eventually(started, seconds=40)
+        run_id: str = await eventually(started, seconds=60)
         return run_id
 
     async def gate(self, run_id: str, stage: str) -> Gate:
@@ -120,9 +121,17 @@ async def test_a_killed_process_loses_nothing_and_repeats_nothing(
         record_property("killed", len(rehearsal.kills))
 
 
+async def scraped(stack: Stack) -> bool:
+    """Whether every target was scraped a few times, so that there is something to compare with."""
+    query = {"query": f"min(count_over_time(up[5m])) >= {SCRAPES}"}
+    async with httpx.AsyncClient(trust_env=False) as http:
+        answer = await http.get(f"http://127.0.0.1:{stack.ports.prometheus}/api/v1/query", params=query)
+    return bool(answer.json()["data"]["result"])
+
+
 async def kill_at_every_stage(rehearsal: Rehearsal) -> None:
     world = rehearsal.world
-    await asyncio.sleep(8)  # a few scrapes, so that there is something to compare with
+    await eventually(lambda: scraped(rehearsal.stack), seconds=60, every=0.5)
     run_id = await rehearsal.start()
     for stage, approver in STAGES:
         gate = await rehearsal.gate(run_id, stage)

@@ -93,7 +93,7 @@ class Senders:
 
     async def kill_the_leader(self) -> None:
         """Kill it, wait until the other one leads, and bring it back as the standby."""
-        killed: Child = await eventually(self.leading, seconds=30, every=0.1)
+        killed: Child = await eventually(self.leading, seconds=60, every=0.1)
         await asyncio.to_thread(killed.kill)
         began = time.monotonic()
 
@@ -101,7 +101,7 @@ class Senders:
             leader = await self.leading()
             return leader if leader is not killed else None
 
-        await eventually(other, seconds=30, every=0.1)
+        await eventually(other, seconds=60, every=0.1)
         self.takeovers.append(time.monotonic() - began)
         await asyncio.to_thread(killed.start)
         await asyncio.to_thread(killed.wait_ready)
@@ -124,7 +124,7 @@ async def open_incident(world: World) -> str:
                 return run.run_id
         return None
 
-    return str(await eventually(opened, seconds=40, every=0.2))
+    return str(await eventually(opened, seconds=60, every=0.2))
 
 
 async def settled(store: OutboxStore) -> list[Row]:

@@ -122,7 +122,7 @@ async def all_settled(store: OutboxStore) -> bool:
     return not counts[RowState.QUEUED] and not counts[RowState.SENDING]
 
 
-@pytest.mark.timeout(150)
+@pytest.mark.timeout(400)
 async def test_nothing_is_lost_or_said_twice_unannounced_and_no_limit_is_passed(tmp_path: Path) -> None:
     async with world(tmp_path) as place:
         store = store_at(place.database)
@@ -135,7 +135,7 @@ async def test_nothing_is_lost_or_said_twice_unannounced_and_no_limit_is_passed(
             loading.cancel()
             with suppress(asyncio.CancelledError):
                 await loading
-            async with asyncio.timeout(60):
+            async with asyncio.timeout(240):
                 while not await all_settled(store.outbox):  # noqa: ASYNC110  other processes signal nothing
                     await asyncio.sleep(0.2)
             lease = await store.outbox.holder(BOT)

@@ -15,24 +15,15 @@ from pydantic import BaseModel, Field
 from temporalio import activity
 
 from activities.clock import server_now
-from holdfast.domain.errors import HoldfastError, InvalidInput, MetricsUnavailable
+from activities.looking import Look, Patience, Scene
+from holdfast.domain.errors import HoldfastError
 from holdfast.ports.campaigns import CampaignLog, KeptMoment
 from holdfast.ports.metrics import MetricsSource
-from holdfast.slo import queries
-from holdfast.slo.baseline import Usual, baseline_step, usual
-from holdfast.slo.evaluate import evaluate, silence
-from holdfast.slo.queries import Question
 from holdfast.slo.spec import ServiceContext
 from holdfast.slo.status import Moment
-from holdfast.slo.tracker import News, Tracker
+from holdfast.slo.tracker import BreachBegan, News, Tracker
 
 _BEAT_SECONDS: Final = 1.0
-# Of the 20 questions that Prometheus answers at once, so many are ours: what a page needs, and all else.
-_AT_ONCE: Final = 12
-_BESIDE_AT_ONCE: Final = 4
-# What reads weeks of samples is asked so often, however short the interval is.
-_COSTLY_EVERY: Final = timedelta(minutes=1)
-_BASELINES_EVERY: Final = timedelta(hours=1)
 # Of a store that is down, what was seen waits for it: about a day of minutes.
 _MOST_UNKEPT: Final = 1_500
 _STORE_SECONDS: Final = 5.0
@@ -51,6 +42,8 @@ class LookRequest(BaseModel):
         tracker: what is known of breaches.
         looked_at: when was looked last; None for never.
         back_by: when to come back although nothing happened.
+        opens, closes: the campaign's window: its events are counted, and the last look is at its end. None
+            where it is not known.
     """
 
     run: str
@@ -63,6 +56,8 @@ class LookRequest(BaseModel):
     tracker: Tracker = Tracker()
     looked_at: datetime | None = None
     back_by: datetime
+    opens: datetime | None = None
+    closes: datetime | None = None
 
 
 class LookReport(BaseModel):
@@ -88,6 +83,7 @@ class WindowActivities:
         log: gives the log of campaigns, or None while there is none; without it the watch goes on.
         clock: the time now, aware; the server's where not given, by which windows are set.
         sleep: waits for that many seconds of the clock.
+        patience: how long a look waits for what; by the interval where not given.
     """
 
     def __init__(
@@ -97,8 +93,10 @@ class WindowActivities:
         log: Callable[[], CampaignLog | None] = lambda: None,
         clock: Callable[[], datetime] | None = None,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+        patience: Patience | None = None,
     ) -> None:
         self._metrics, self._log, self._given_clock, self._sleep = metrics, log, clock, sleep
+        self._patience = patience
         self._keepers: dict[str, _Keeper] = {}
 
     @activity.defn
@@ -110,23 +108,42 @@ class WindowActivities:
         clock = self._given_clock or _server_clock()
         report = _report_of_a_dead_worker() or LookReport(tracker=request.tracker, looked_at=request.looked_at)
         keeper = self._keeper(request)
-        with closing(_Look(self._metrics, request)) as look:
+        patience = self._patience or Patience.of(request.interval)
+        with closing(Look(self._metrics, _scene(request), patience)) as look:
             while not report.news:  # what a dead worker could not tell any more is told first
-                due = (report.looked_at + request.interval) if report.looked_at else clock()
+                due = _next_look(request, report.looked_at) or clock()
                 if due > request.back_by and report.moment is not None:
                     await self._until(request.back_by, clock, report)
                     break
                 await self._until(due, clock, report)
-                at = max(due, clock() - request.interval)  # after an outage: what is now, not what was
-                moment = await _beating(look.at(at), report)
-                tracker, news = report.tracker.step(
-                    moment, breach_after=request.breach_after, recover_after=request.recover_after
-                )
-                report = LookReport(tracker=tracker, looked_at=at, moment=moment, news=news)
+                report, moment = await self._looked(look, request, report, due, clock)
                 activity.heartbeat(report)
                 keeper.keep(moment)
-        await keeper.settled()
+        # The report is made after the last look, of what is kept; before it a page must not wait for the store.
+        is_last = request.closes is not None and report.looked_at == request.closes
+        await keeper.settled(_STORE_SECONDS if is_last else _SETTLE_SECONDS)
         return report.model_copy(update={"back_at": clock()})
+
+    async def _looked(
+        self,
+        look: Look,
+        request: LookRequest,
+        report: LookReport,
+        due: datetime,
+        clock: Callable[[], datetime],
+    ) -> tuple[LookReport, Moment]:
+        """Look once; the report says what there is to tell of it."""
+        at = max(due, clock() - request.interval)  # after an outage: what is now, not what was
+        at = min(at, request.closes or at)
+
+        def step(seen: Moment) -> tuple[Tracker, list[News]]:
+            return report.tracker.step(
+                seen, breach_after=request.breach_after, recover_after=request.recover_after
+            )
+
+        moment = await _beating(look.at(at, lambda seen: _pages(step(seen)[1])), report)
+        tracker, news = step(moment)
+        return LookReport(tracker=tracker, looked_at=at, moment=moment, news=news), moment
 
     def _keeper(self, request: LookRequest) -> "_Keeper":
         """Return what keeps the looks of this run; it still has what a store that was down has not taken."""
@@ -136,103 +153,6 @@ class WindowActivities:
         while (left := (due - clock()).total_seconds()) > 0:
             activity.heartbeat(report)
             await self._sleep(min(left, _BEAT_SECONDS))
-
-
-class _Look:
-    """Asks everything there is to ask, and remembers what need not be asked each time."""
-
-    def __init__(self, metrics: MetricsSource, request: LookRequest) -> None:
-        self._metrics, self._request = metrics, request
-        self._asked = queries.questions(request.contexts, window=request.interval)
-        self._costly: dict[str, float | None] = {}
-        self._costly_at: datetime | None = None
-        self._asking: asyncio.Task[None] | None = None
-        self._usual: dict[str, Usual] = {}
-        self._usual_at: datetime | None = None
-        self._looking_up: asyncio.Task[None] | None = None
-        self._limit, self._limit_beside = asyncio.Semaphore(_AT_ONCE), asyncio.Semaphore(_BESIDE_AT_ONCE)
-
-    def close(self) -> None:
-        """Ask nothing any more."""
-        for task in (self._asking, self._looking_up):
-            if task is not None:
-                task.cancel()
-
-    async def at(self, at: datetime) -> Moment:
-        """Return how everything stands at that moment."""
-        self._look_up_what_is_usual(at)
-        try:
-            asked = [question for question in self._asked if not question.costly]
-            answers = await self._answers(asked, at, self._limit)
-        except MetricsUnavailable as error:
-            return silence(self._request.contexts, at, str(error))
-        await self._ask_what_is_costly(at)
-        return evaluate(self._request.contexts, {**self._costly, **answers}, self._usual, at)
-
-    async def _ask_what_is_costly(self, at: datetime) -> None:
-        """Ask now and then what reads weeks, beside the looks: a page does not wait for a budget."""
-        due = self._costly_at is None or at - self._costly_at >= _COSTLY_EVERY
-        if due and (self._asking is None or self._asking.done()):
-            self._costly_at = at
-            self._asking = asyncio.create_task(self._know_what_is_costly(at))
-            await asyncio.wait({self._asking}, timeout=_SETTLE_SECONDS)
-
-    async def _know_what_is_costly(self, at: datetime) -> None:
-        """Without it the budget is not known, and all else is."""
-        try:
-            asked = [question for question in self._asked if question.costly]
-            self._costly = await self._answers(asked, at, self._limit_beside)
-        except MetricsUnavailable as error:
-            activity.logger.warning("%s: budgets are not known: %s", self._request.run, error)
-
-    async def _answers(
-        self, asked: Sequence[Question], at: datetime, limit: asyncio.Semaphore
-    ) -> dict[str, float | None]:
-        by_query = queries.by_query(asked)
-        asking = (self._ask(query, at, limit) for query in by_query)
-        found = await asyncio.gather(*asking, return_exceptions=True)
-        failed = [answer for answer in found if isinstance(answer, BaseException)]
-        for error in failed:
-            if len(failed) == len(found) or not isinstance(error, MetricsUnavailable):
-                raise error
-            activity.logger.warning("%s: a query was not answered: %s", self._request.run, error)
-        known = [None if isinstance(answer, BaseException) else answer for answer in found]
-        pairs = zip(by_query.values(), known, strict=True)
-        return {question.key: answer for same, answer in pairs for question in same}
-
-    async def _ask(self, query: str, at: datetime, limit: asyncio.Semaphore) -> float | None:
-        """Return a number; None where there is no data, and where one query is wrong: the others count."""
-        async with limit:
-            try:
-                return await self._metrics.instant(query, at=at)
-            except InvalidInput as error:
-                activity.logger.warning("%s: a query has no answer: %s", self._request.run, error)
-                return None
-
-    def _look_up_what_is_usual(self, at: datetime) -> None:
-        """Look the KPIs' past up beside the looks, now and then; until it is known nothing deviates."""
-        if self._looking_up is not None and not self._looking_up.done():
-            return
-        if self._usual_at is None or at - self._usual_at >= _BASELINES_EVERY:
-            self._looking_up = asyncio.create_task(self._know_what_is_usual(at))
-
-    async def _know_what_is_usual(self, at: datetime) -> None:
-        asked = queries.baseline_questions(self._request.contexts, window=self._request.interval)
-        try:
-            for question in asked:
-                summary = usual(await self._past(question, at), at=at)
-                if summary is not None:
-                    self._usual[question.key] = summary
-            self._usual_at = at
-        except (MetricsUnavailable, InvalidInput) as error:
-            activity.logger.warning("%s: what is usual is not known: %s", self._request.run, error)
-
-    async def _past(self, question: Question, at: datetime) -> list[tuple[datetime, float]]:
-        step = baseline_step(self._request.baseline, interval=self._request.interval)
-        async with self._limit_beside:
-            return await self._metrics.points(
-                question.query, start=at - self._request.baseline, end=at, step=step
-            )
 
 
 class _Keeper:
@@ -250,24 +170,51 @@ class _Keeper:
         if self._keeping is None or self._keeping.done():
             self._keeping = asyncio.create_task(self._keep())
 
-    async def settled(self) -> None:
-        """Wait a moment for the store, which must not hold up a page."""
+    async def settled(self, seconds: float) -> None:
+        """Wait for the store, so many seconds at most."""
         if self._keeping is not None:
-            await asyncio.wait({self._keeping}, timeout=_SETTLE_SECONDS)
+            await asyncio.wait({self._keeping}, timeout=seconds)
 
     async def _keep(self) -> None:
+        """Keep what there is, and what was seen meanwhile."""
         log = self._log()
-        if log is None:
-            return
+        while log is not None and self._unkept and await self._kept_by(log):
+            pass
+
+    async def _kept_by(self, log: CampaignLog) -> bool:
         batch = list(self._unkept)
         try:
             async with asyncio.timeout(_STORE_SECONDS):
                 await log.saw(batch)
         except (HoldfastError, TimeoutError) as error:
             activity.logger.warning("%s: what was seen is not kept yet: %r", self._request.run, error)
-            return
+            return False
         done = {id(kept) for kept in batch}  # comparing a day of looks with each other would take seconds
         self._unkept = [kept for kept in self._unkept if id(kept) not in done]
+        return True
+
+
+def _scene(request: LookRequest) -> Scene:
+    return Scene(
+        run=request.run,
+        contexts=request.contexts,
+        interval=request.interval,
+        baseline=request.baseline,
+        opens=request.opens,
+        closes=request.closes,
+    )
+
+
+def _next_look(request: LookRequest, looked_at: datetime | None) -> datetime | None:
+    """Return when to look again, the last time as the window closes; None where nobody has looked yet."""
+    if looked_at is None:
+        return None
+    due = looked_at + request.interval
+    return min(due, request.closes) if request.closes and looked_at < request.closes else due
+
+
+def _pages(news: Sequence[News]) -> bool:
+    return any(isinstance(one, BreachBegan) for one in news)
 
 
 async def _beating(work: Coroutine[Any, Any, Moment], report: LookReport) -> Moment:

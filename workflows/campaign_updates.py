@@ -20,6 +20,7 @@ with workflow.unsafe.imports_passed_through():
     from holdfast.domain.client_words import ClientNews, Occasion, PromiseLine
     from holdfast.runbook.campaigns import CampaignPlan
     from holdfast.runbook.kinds.campaign import Update
+    from holdfast.slo.status import SloStatus
 
 _CLIENT, _TEAM = "client", "team"
 
@@ -168,7 +169,19 @@ class Updates:
 
     def _promises(self) -> list[PromiseLine]:
         slos = self._memory.moment.slos if self._memory.moment else []
-        return [PromiseLine(promise=slo.promise, left_percent=slo.budget_left_percent) for slo in slos]
+        return [_promise(slo) for slo in slos]
+
+
+def _promise(slo: SloStatus) -> PromiseLine:
+    line = PromiseLine(promise=slo.promise, left_percent=slo.budget_left_percent)
+    if slo.window is None:
+        return line
+    counted = {
+        "sli_percent": slo.window.sli_percent,
+        "objective_percent": slo.objective_percent,
+        "kept": slo.window.kept,
+    }
+    return line.model_copy(update=counted)
 
 
 def _minutes(since: datetime, until_: datetime) -> int:

@@ -54,6 +54,17 @@ class Watching:
 
     async def look(self) -> None:
         """Watch until there is something to tell, and act on it; or renew what is shown, now and then."""
+        await self._watch()
+        # Who was away as the window closed still has to count it whole; the metrics know how it stood then.
+        if self._misses_the_end and workflow.patched("last-look"):
+            await self._watch()
+
+    @property
+    def _misses_the_end(self) -> bool:
+        seen, closes = self._memory.looked_at, self._plan.closes
+        return workflow.now() >= closes and (seen is None or seen < closes)
+
+    async def _watch(self) -> None:
         now, spec = workflow.now(), self._plan.spec
         # The first look is shown at once: nobody knows yet how anything stands.
         shown_by = now + spec.watch.show_every if self._memory.looked_at else now
@@ -68,6 +79,8 @@ class Watching:
             tracker=self._memory.tracker,
             looked_at=self._memory.looked_at,
             back_by=min(shown_by, self._plan.closes),
+            opens=self._plan.opens,
+            closes=self._plan.closes,
         )
         try:
             report = await self._looked(request)
@@ -106,7 +119,7 @@ class Watching:
         if moment is not None:
             self._campaign.looked_at, self._campaign.silent = moment.at, moment.silent
             if not moment.silent:
-                self._memory.moment = moment
+                moment = self._memory.moment = moment.remembering(self._memory.moment)
                 self._campaign.contexts = context_lines(self._plan.spec.contexts, moment)
                 for breach in self._campaign.open_breaches:
                     breach.worst_burn = max(breach.worst_burn, self._worst_burn(breach.context))

@@ -44,6 +44,26 @@ def test_an_update_says_how_each_promise_stands() -> None:
     assert told(Occasion.UPDATE, disturbed=True) == "Autumn sale: there is a disturbance (12:30)."
 
 
+def counted(percent: float, *, kept: bool) -> PromiseLine:
+    line = PromiseLine(promise="Orders within 5 s", left_percent=71.7)
+    return line.model_copy(update={"sli_percent": percent, "objective_percent": 99.9, "kept": kept})
+
+
+@pytest.mark.parametrize(
+    ("occasion", "percent", "kept", "said"),
+    [
+        (Occasion.UPDATE, 99.957, True, "✅ Orders within 5 s: kept so far, 99.95 %."),
+        (Occasion.UPDATE, 82.6, False, "❌ Orders within 5 s: not kept so far, 82.6 %."),
+        (Occasion.CLOSED, 100.0, True, "✅ Orders within 5 s: kept, 100 %."),
+        (Occasion.CLOSED, 99.896, False, "❌ Orders within 5 s: not kept, 99.89 %."),
+    ],
+)
+def test_a_promise_is_told_by_what_was_counted_since_the_opening(
+    *, occasion: Occasion, percent: float, kept: bool, said: str
+) -> None:
+    assert told(occasion, promises=[counted(percent, kept=kept)]).splitlines()[-1] == said
+
+
 def test_a_breach_names_what_customers_cannot_do_and_never_our_parts() -> None:
     text = told(Occasion.BREACH, context="crm-pool", journey="submit a ticket", since=AT - timedelta(minutes=5))
 
@@ -86,7 +106,11 @@ def test_every_occasion_is_told_in_russian(occasion: Occasion) -> None:
         journey="оформить заказ",
         since=AT,
         next_at=AT,
-        promises=[PromiseLine(promise="Заказы за 5 с", left_percent=50)],
+        promises=[
+            PromiseLine(promise="Заказы за 5 с", left_percent=50),
+            PromiseLine(promise="Заказы за 5 с", sli_percent=99, objective_percent=95, kept=True),
+            PromiseLine(promise="Заказы за 5 с", sli_percent=90, objective_percent=95),
+        ],
     )
 
     assert "Autumn sale" in text

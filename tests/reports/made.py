@@ -17,7 +17,7 @@ from holdfast.ports.campaigns import KeptCampaign
 from holdfast.ports.load import KeptTest
 from holdfast.runbook.kinds.campaign import CampaignSpec, Window
 from holdfast.runbook.loader import load_campaign
-from holdfast.slo.status import BurnReading, KpiStatus, Level, Moment, SloStatus
+from holdfast.slo.status import BurnReading, KpiStatus, Level, Moment, SloStatus, WindowCount
 
 ROOT = Path(__file__).resolve().parents[2]
 RUN = "campaign-4f7qk2mz"
@@ -51,6 +51,17 @@ def look(minute: int) -> Moment:
         kpi("support", "crm-pool", "s", 1.84 if broken else 0.3 + wave / 20, used=92 if broken else 15 + wave),
     ]
     return Moment(at=OPENS + minute * MINUTE, slos=slos, kpis=kpis)
+
+
+def counting(minute: int) -> Moment:
+    """A look whose watch counted the window: the same events, while the period forgets what was before it."""
+    moment = look(minute)
+    for status in moment.slos:
+        events, bad = round(status.events or 0), round(status.bad_events or 0)
+        at = moment.at
+        status.window = WindowCount.of(events, bad, status.objective_percent, at=at) if minute > 1 else None
+        status.budget_left_percent, status.events, status.bad_events = -40.0 + minute / 2, 9e6 - minute, 50.0
+    return moment
 
 
 def slo(context: str, name: str, objective: float, *, broken: bool, events: float, bad: float) -> SloStatus:
@@ -231,6 +242,7 @@ def load_test() -> KeptTest:
     line = a_test_line("load-1", domain.TestVerdict.FAILED, go=Go.LIMITS, decided_by="boris")
     made = (("support", 2000), ("account", 500))
     figures = [Figures(name=name, kind="context", context=name, due=due) for name, due in made]
+    figures.append(Figures(name="*", kind="all", due=2500, sent=2480))
     saturation = Saturation(context="support", rate=48.0, at=300, sign="latency", resource="crm-pool")
     result = LoadResult(
         runbook="customer-journeys",

@@ -18,7 +18,18 @@ from holdfast.ports.load import KeptTest
 from holdfast.ports.reports import CampaignReport
 from holdfast.slo.status import Moment
 from tests.browser.chromium import CHROMIUM, FLAGS
-from tests.reports.made import CLOSES, INCIDENT, LASTS, RUN, former, incident_view, kept, load_test, look
+from tests.reports.made import (
+    CLOSES,
+    INCIDENT,
+    LASTS,
+    RUN,
+    counting,
+    former,
+    incident_view,
+    kept,
+    load_test,
+    look,
+)
 
 SECTIONS = [
     *("summary", "proposals", "timeline", "levels", "load", "tests", "incidents", "gates", "people"),
@@ -155,6 +166,42 @@ async def test_a_browser_shows_every_section_and_asks_for_nothing_else(
     ground = await page.evaluate("getComputedStyle(document.body).backgroundColor")
     assert ground == {"light": "rgb(255, 255, 255)", "dark": "rgb(20, 24, 31)"}[scheme]
     await page.close()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("language", ["en", "ru"])
+async def test_the_tables_fit_a_window_of_1100_pixels_and_no_moment_is_broken(browser, tmp_path, language):
+    store = Store(seen=[counting(minute) for minute in range(LASTS)])
+    path = written(tmp_path, (await made(store, language)).html)
+    page = await browser.new_page(viewport={"width": 1100, "height": 1200})
+    await page.goto(path.as_uri())
+
+    wide = "all => all.filter(one => one.scrollWidth > one.clientWidth).length"
+    assert await page.locator(".wide").evaluate_all(wide) == 0
+    lines = "all => Math.max(...all.map(one => one.getClientRects().length))"
+    assert await page.locator(".moment").evaluate_all(lines) == 1
+    await page.close()
+
+
+async def test_load_tests_within_the_period_come_with_what_they_sent():
+    report = await made()
+
+    assert [(test["run"], test["requests"]) for test in report.analysis["period_tests"]] == [("load-1", 2480)]
+
+
+async def test_a_load_test_of_another_campaign_or_before_the_period_is_not_counted():
+    class Others(Tests):
+        async def tests(self, campaign: str, *, limit: int = 50) -> list[KeptTest]:
+            mine = load_test()
+            if campaign:
+                return [mine.model_copy(update={"run": "old", "at": CLOSES - timedelta(days=31)})]
+            other = {"run": "other", "runbook": "another-shop", "campaign": ""}
+            return [mine.model_copy(update=other), mine.model_copy(update={"run": "alone", "campaign": ""})]
+
+    now = CLOSES + timedelta(hours=1)
+    report = await build_report(RUN, campaigns=Store(), load=Others(), now=now)
+
+    assert [test["run"] for test in report.analysis["period_tests"]] == ["alone"]
 
 
 async def test_what_people_typed_cannot_become_part_of_the_page():

@@ -2,15 +2,15 @@
 
 import subprocess
 from collections.abc import Iterator
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 
 from holdfast.adapters.prometheus import PrometheusMetrics
 from holdfast.runbook.loader import load_campaign
-from holdfast.slo.evaluate import evaluate
-from holdfast.slo.queries import questions
+from holdfast.slo.evaluate import evaluate, window_counts
+from holdfast.slo.queries import questions, window_questions
 from holdfast.slo.status import Level
 from tests.prometheus.server import running
 from tests.slo.slo_builders import DAY, HOUR, MINUTE, context
@@ -71,6 +71,22 @@ async def test_burn_rates_and_budget_are_what_arithmetic_says(url: str, now: dat
     assert found.events == pytest.approx(72 * 60 * PER_MINUTE, rel=0.01)
     # 2 of 72 hours at 20 times: the history is shorter than the period, so the share is of what there is
     assert found.budget_left_percent == pytest.approx(100 - 100 * 20 * 2 / 72, abs=1)
+
+
+@pytest.mark.parametrize("window", [3 * MINUTE, 90 * MINUTE, 90 * MINUTE + timedelta(seconds=17), 30 * HOUR])
+async def test_a_window_is_counted_to_half_a_percent(url: str, now: datetime, window: timedelta) -> None:
+    contexts = {"checkout": context()}
+    metrics = PrometheusMetrics(url)
+    asked = window_questions(contexts, window=window)
+    answers = {one.key: await metrics.instant(one.query, at=now) for one in asked}
+    await metrics.aclose()
+
+    [count] = window_counts(contexts, answers, window, now).values()
+
+    failing = min(window, 2 * HOUR) / MINUTE * PER_MINUTE * BAD_SHARE
+    assert count.events == pytest.approx(window / MINUTE * PER_MINUTE, rel=0.005)
+    assert count.bad_events == pytest.approx(failing, rel=0.005)
+    assert count.kept is (failing <= 0.001 * count.events)
 
 
 async def test_every_query_of_the_shipped_campaign_is_one_that_prometheus_understands(

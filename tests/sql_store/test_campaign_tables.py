@@ -205,6 +205,15 @@ async def test_reports_come_once_each_and_a_mark_says_what_is_new(tests):
     assert await tests.reports("load-a", after=after) == ([], after)
 
 
+async def test_whoever_takes_a_shard_over_is_known_by_its_first_report(tests):
+    await tests.add([reported(1), reported(2), reported(1, shard=1, attempt=7), reported(1, run="load-b")])
+    assert [await tests.newest_attempt("load-a", shard) for shard in (0, 1, 2)] == [1, 7, 0]
+
+    await tests.add([reported(1, attempt=2)])
+    assert await tests.newest_attempt("load-a", 0) == 2
+    assert await tests.newest_attempt("load-b", 0) == 1
+
+
 async def test_who_follows_a_test_misses_no_report_of_any_shard(tests):
     async def shard(number: int) -> None:
         for count in range(1, 16):

@@ -60,7 +60,7 @@ def test_numbers_are_written_with_three_digits(value: float, text: str) -> None:
         (1_288_490_188, "bytes", "1.29 GB"),
         (1234, "B", "1234 B"),
         (25_000, "B/s", "25 kB/s"),
-        (12, "/s", "12 /s"),
+        (12, "/s", "12/s"),
         (12_345, "/s", "12.3 k/s"),
         (7, "messages", "7 messages"),
         (70_000, "messages", "70 k messages"),
@@ -166,15 +166,15 @@ def scoring(**changes: object) -> Scoring:
 def test_every_number_of_a_view_has_its_unit_its_comparison_and_its_query() -> None:
     [line] = to_view(a_verdict(a_reading()), scoring()).lines
 
-    assert (line.value, line.baseline, line.allowed) == ("8 /s", "12 /s", "down to 9.6 /s")
+    assert (line.value, line.baseline, line.allowed) == ("8/s", "12/s", "down to 9.6/s")
     assert (line.unit, line.compared_with, line.control, line.past) == ("/s", "control now", 12, 11.5)
     assert (line.query, line.weight_percent) == ("sum(rate(messages[60s]))", 100)
-    assert line.comparison == "12 /s (control now)"
+    assert line.comparison == "12/s (control now)"
 
 
 def test_a_unit_that_the_reading_lacks_is_taken_from_the_file() -> None:
     reading = a_reading(unit="")
-    assert to_view(a_verdict(reading), scoring()).lines[0].value == "8 /s"
+    assert to_view(a_verdict(reading), scoring()).lines[0].value == "8/s"
     assert to_view(a_verdict(reading)).lines[0].value == "8"
 
 
@@ -191,7 +191,7 @@ def test_a_model_that_allows_no_deviation_by_number_does_not_say_that_none_is_al
 
 
 def test_without_the_file_it_is_said_how_far_off_is_allowed() -> None:
-    assert to_view(a_verdict(a_reading())).lines[0].allowed == "2.4 /s off"
+    assert to_view(a_verdict(a_reading())).lines[0].allowed == "2.4/s off"
     assert to_view(a_verdict(a_reading(baseline_mean=None))).lines[0].allowed == ""
 
 
@@ -255,7 +255,7 @@ def test_a_reason_tells_numbers_with_their_units_and_what_they_are_compared_with
     )
     observation = Observation(at=NOON, share_percent=5, values={"volume": [8.0]})
     assert reason_of(a_verdict(a_reading()), scoring(), baseline, observation) == (
-        "risk 0.80 at 5 %: volume is 8 /s, allowed down to 9.6 /s (control now 12 /s, 167 % used: red)"
+        "risk 0.80 at 5 %: volume is 8/s, allowed down to 9.6/s (control now 12/s, 167 % used: red)"
     )
 
 

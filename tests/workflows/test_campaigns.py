@@ -1,6 +1,7 @@
 """Campaigns on a real server: prepared, signed off, watched for days, answered, analysed."""
 
 import asyncio
+import re
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -14,6 +15,7 @@ from holdfast.adapters.temporal.conversion import DATA_CONVERTER
 from holdfast.adapters.temporal.schedules import TemporalSchedules
 from holdfast.apps.cli.schedule import wanted_of
 from holdfast.domain.campaign import Go, Phase, TestVerdict
+from holdfast.domain.shares import share_said
 from holdfast.domain.view import RunState
 from holdfast.ports.runs import CampaignRequest
 from holdfast.runbook.library import RunbookLibrary
@@ -100,8 +102,12 @@ async def a_scheduled_test_fails_and_people_go_with_limits(
 async def the_sign_off_shows_the_test(run: CampaignRun) -> None:
     await run.pass_(days=16)
     gate = await run.gate()
-    assert "go with limits" in gate.question
-    assert "Half of the announcements wait" in gate.question
+    assert re.fullmatch(r"May the window open on \d{4}-\d\d-\d\d \d\d:\d\d UTC\?", gate.question)
+    assert gate.facts[0].startswith("Load test of ")
+    assert gate.facts[-2:] == [
+        "boris decided: go with limits.",
+        "It goes with limits: Half of the announcements wait.",
+    ]
     await run.answer()
     await run.until(lambda c: c.phase is Phase.READY)
 
@@ -151,7 +157,13 @@ async def the_report_says_what_happened(sales: CampaignHouse, run: CampaignRun) 
     made = sales.reports[-1]
     assert made.analysis["run"] == run.handle.id
     assert "Autumn sale" in made.html
-    assert any("is over" in text for _, text in sales.announced)
+    closing = next(text for _, text in sales.announced if "is over" in text)
+    for slo in made.analysis["slos"]:
+        share = share_said(slo["sli_percent"], slo["objective_percent"], kept=slo["held"])
+        assert f"✅ {slo['promise']}: kept, {share} %." in closing
+    seen = await sales.store.campaigns.moments(run.handle.id)
+    assert seen[-1].at == datetime.fromisoformat(made.analysis["closes"])
+    assert all(slo.window and slo.window.at > seen[-1].at - timedelta(seconds=1) for slo in seen[-1].slos)
     thawed = await sales.start(sales.write())
     assert (await thawed.gate()).id
 
@@ -169,7 +181,8 @@ async def test_a_window_stays_shut_while_no_load_test_allows_it(
     test = CampaignRun(sales, name, sales.client.get_workflow_handle(running.test_running), run.skipper)
     await test.answer("reject", by="vera")
     gate = await run.gate(lambda gate: gate.id.startswith("test-"))
-    assert "no-go" in gate.question
+    assert gate.question == "Test again?"
+    assert "vera decided: no-go." in gate.facts
     await run.answer("reject", by="anna", gate=gate)
 
     report = await run.result()

@@ -8,6 +8,7 @@ from zoneinfo import ZoneInfo
 from pydantic import BaseModel, Field
 
 from holdfast.domain import client_texts as texts
+from holdfast.domain.shares import share_said
 from holdfast.i18n import speaking, translate
 
 
@@ -23,10 +24,19 @@ class Occasion(StrEnum):
 
 
 class PromiseLine(BaseModel):
-    """How one promise stands; `left_percent` of its error budget, None while nobody can tell."""
+    """How one promise stands.
+
+    Attributes:
+        left_percent: of the error budget of its whole period; None while nobody can tell.
+        sli_percent: share of good events since the window opened; None while they are not counted.
+        objective_percent, kept: what is promised of them, and whether it is so.
+    """
 
     promise: str
     left_percent: float | None = None
+    sli_percent: float | None = None
+    objective_percent: float = 0.0
+    kept: bool = False
 
 
 class ClientNews(BaseModel):
@@ -80,7 +90,7 @@ def _lines(news: ClientNews) -> Iterator[str]:
         case Occasion.UPDATE:
             head = texts.TROUBLED if news.disturbed else texts.ALL_WELL
             yield translate(head).format(title=news.title, at=at)
-            yield from (_promise(line) for line in news.promises)
+            yield from (_promise(line, over=False) for line in news.promises)
         case Occasion.BREACH:
             yield _breach(news, texts.BREACH, texts.BREACH_UNNAMED)
             yield translate(texts.AT_WORK)
@@ -90,7 +100,7 @@ def _lines(news: ClientNews) -> Iterator[str]:
             yield translate(texts.BLIND).format(title=news.title, at=at)
         case Occasion.CLOSED:
             yield translate(texts.CLOSED).format(title=news.title, n=news.breaches)
-            yield from (_promise(line) for line in news.promises)
+            yield from (_promise(line, over=True) for line in news.promises)
     if news.next_at is not None:
         yield translate(texts.NEXT_WORD).format(at=_clock(news.next_at, news))
 
@@ -107,7 +117,13 @@ def _breach(news: ClientNews, named: str, unnamed: str) -> str:
     )
 
 
-def _promise(line: PromiseLine) -> str:
+def _promise(line: PromiseLine, *, over: bool) -> str:
+    """Say how a promise stands in the window; where that is not counted, by the budget of its period."""
+    if line.sli_percent is not None:
+        kept = texts.PROMISE_KEPT if over else texts.PROMISE_KEPT_SO_FAR
+        missed = texts.PROMISE_MISSED if over else texts.PROMISE_MISSED_SO_FAR
+        share = share_said(line.sli_percent, line.objective_percent, kept=line.kept)
+        return translate(kept if line.kept else missed).format(promise=line.promise, share=share)
     if line.left_percent is None:
         return translate(texts.PROMISE_UNKNOWN).format(promise=line.promise)
     template = texts.PROMISE_WELL if line.left_percent > 0 else texts.PROMISE_BROKEN

@@ -15,9 +15,11 @@ from holdfast.slo.burn import burn_rate
 from holdfast.slo.queries import kpi_key, part_key, promql, resource_key, total_key
 from holdfast.slo.sentences import burns_said, holds_said, no_data_said, no_part_said, too_few_said
 from holdfast.slo.spec import BurnAlert, Kpi, Resource, ServiceContext, Severity, Slo
-from holdfast.slo.status import BurnReading, KpiStatus, Level, Moment, SloStatus
+from holdfast.slo.status import BurnReading, KpiStatus, Level, Moment, SloStatus, WindowCount
 
 Answers = Mapping[str, float | None]
+Counts = Mapping[tuple[str, str], WindowCount]
+"""What the campaign's window came to, by context and SLO."""
 
 _FULL_PERCENT = 100.0
 
@@ -36,7 +38,12 @@ class Counted:
 
 
 def evaluate(
-    contexts: Mapping[str, ServiceContext], answers: Answers, baselines: Mapping[str, Usual], at: datetime
+    contexts: Mapping[str, ServiceContext],
+    answers: Answers,
+    baselines: Mapping[str, Usual],
+    at: datetime,
+    *,
+    counts: Counts | None = None,
 ) -> Moment:
     """Say how everything stands.
 
@@ -45,11 +52,13 @@ def evaluate(
         answers: by the keys of `queries.questions`; what is missing is not known.
         baselines: what KPIs usually are, by the same keys; without one a KPI is shown and not judged.
         at: when the questions were asked.
+        counts: since the campaign's window opened, see `window_counts`.
     """
+    known = counts or {}
     return Moment(
         at=at,
         slos=[
-            _slo_status(name, slo_name, slo, answers)
+            _slo_status(name, slo_name, slo, answers).model_copy(update={"window": known.get((name, slo_name))})
             for name, context in contexts.items()
             for slo_name, slo in context.slos.items()
         ],
@@ -59,6 +68,28 @@ def evaluate(
             for status in _numbers(name, context, answers, baselines)
         ],
     )
+
+
+def window_counts(
+    contexts: Mapping[str, ServiceContext], answers: Answers, window: timedelta, at: datetime
+) -> dict[tuple[str, str], WindowCount]:
+    """Count each promise's events; one without events, or whose questions have no answer, is left out.
+
+    Args:
+        contexts: by name.
+        answers: to `queries.window_questions`.
+        window: which they were asked over.
+        at: its end.
+    """
+    found: dict[tuple[str, str], WindowCount] = {}
+    for name, context in contexts.items():
+        for slo_name, slo in context.slos.items():
+            seen = counted(name, slo_name, slo, window, answers)
+            events = round(seen.events or 0)
+            if events and seen.bad_share is not None:
+                bad = min(events, round(seen.bad_share * (seen.events or 0)))
+                found[name, slo_name] = WindowCount.of(events, bad, slo.objective_percent, at=at)
+    return found
 
 
 def silence(contexts: Mapping[str, ServiceContext], at: datetime, why: str) -> Moment:

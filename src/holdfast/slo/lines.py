@@ -3,6 +3,8 @@
 from collections.abc import Iterator, Mapping
 
 from holdfast.domain.campaign import ContextLine
+from holdfast.domain.shares import share_said
+from holdfast.slo.sentences import quantity
 from holdfast.slo.spec import ServiceContext
 from holdfast.slo.status import KpiStatus, Level, Moment, SloStatus
 
@@ -30,7 +32,14 @@ def _line(name: str, context: ServiceContext, moment: Moment) -> ContextLine:
 def _promise(status: SloStatus) -> str:
     left = status.budget_left_percent
     budget = f", {max(0.0, left):.0f} % of the budget is left" if left is not None else ""
-    return f"{_MARKS[status.level]} {status.promise}{budget}"
+    return f"{_MARKS[status.level]} {status.promise}{budget}{_in_the_window(status)}"
+
+
+def _in_the_window(status: SloStatus) -> str:
+    count = status.window
+    if count is None:
+        return ""
+    return f", {share_said(count.sli_percent, status.objective_percent, kept=count.kept)} % in the window"
 
 
 def _numbers(kpis: list[KpiStatus]) -> Iterator[str]:
@@ -40,7 +49,7 @@ def _numbers(kpis: list[KpiStatus]) -> Iterator[str]:
 
 
 def _number(status: KpiStatus) -> str:
-    text = f"{status.title or status.name} {status.value:.3g} {status.unit}".rstrip()
+    text = f"{status.title or status.name} {quantity(status.value or 0.0, status.unit)}"
     if status.level is Level.WARNING and status.baseline is not None:
         return f"⚠️ {text} (usual {status.baseline:.3g})"
     if status.used_percent is not None:

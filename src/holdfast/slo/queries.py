@@ -66,6 +66,28 @@ def baseline_questions(contexts: Mapping[str, ServiceContext], *, window: timede
     ]
 
 
+def window_questions(contexts: Mapping[str, ServiceContext], *, window: timedelta) -> list[Question]:
+    """Return what counts each promise's events since a campaign's window opened.
+
+    A rate times its window is a number of events. `rate` counts from the first to the last sample in the
+    window and stretches that to both ends. So the number is off by how far the traffic at the ends, less than
+    a scrape each, differs from the mean: in an hour with a scrape each 15 s by a percent at most where it
+    doubles. All series are stretched alike, so the share of bad events is exact but for those at the ends.
+    What a counter held at its first sample, and what it gained between the last scrape and a restart, is in
+    no rate.
+
+    Args:
+        contexts: by name.
+        window: since it opened, whole seconds.
+    """
+    return [
+        question
+        for name, context in contexts.items()
+        for slo_name, slo in context.slos.items()
+        for question in _over(name, slo_name, slo, window)
+    ]
+
+
 def by_query(asked: Iterable[Question]) -> dict[str, list[Question]]:
     """Group questions by their query, so that contexts that share a resource ask for it once."""
     found: dict[str, list[Question]] = {}
@@ -97,6 +119,11 @@ def kpi_key(context: str, kpi: str) -> str:
 def resource_key(context: str, resource: str) -> str:
     """Return the key of a resource."""
     return f"{context}/resource/{resource}"
+
+
+def is_of_promise(question: Question) -> bool:
+    """Whether a promise is judged by its answer; KPIs and resources call nobody."""
+    return question.key.split("/", 2)[1] == "slo"
 
 
 def over(query: str, window: timedelta) -> str:
@@ -134,10 +161,14 @@ def _of_context(name: str, context: ServiceContext, window: timedelta) -> Iterat
 
 
 def _of_slo(context: str, name: str, slo: Slo) -> Iterator[Question]:
-    part = slo.good if slo.bad is None else slo.bad
     for window in (*windows_of(slo), slo.period):
-        yield Question(part_key(context, name, window), over(part or "", window), window)
-        yield Question(total_key(context, name, window), over(slo.total, window), window)
+        yield from _over(context, name, slo, window)
+
+
+def _over(context: str, name: str, slo: Slo, window: timedelta) -> Iterator[Question]:
+    part = slo.good if slo.bad is None else slo.bad
+    yield Question(part_key(context, name, window), over(part or "", window), window)
+    yield Question(total_key(context, name, window), over(slo.total, window), window)
 
 
 def _kpis(name: str, context: ServiceContext, window: timedelta) -> Iterator[Question]:

@@ -62,6 +62,14 @@ def figure(value: float) -> str:
     return f"{value:.0f}" if abs(value) >= _WHOLE_FROM else f"{value:.3g}"
 
 
+def quantity(value: float, unit: str) -> str:
+    """Write a number with its unit: `0.4 s`, `14.9/s`.
+
+    A unit that begins with a slash follows at once: behind a space chats make a command of it.
+    """
+    return f"{value:.3g}{unit}" if unit.startswith("/") else f"{value:.3g} {unit}".rstrip()
+
+
 def span(duration: timedelta) -> str:
     """Write a duration in full, e.g. `1 h 30 min`, `51.8 s`."""
     seconds = duration.total_seconds()

@@ -1,11 +1,16 @@
 """How the service levels stand at one moment: plain data, for people, chats, the store and the report."""
 
-from datetime import datetime
+from datetime import datetime, timedelta
+from decimal import Decimal
 from enum import StrEnum
+from typing import Final, Self
 
 from pydantic import BaseModel, Field
 
+from holdfast.slo.budget import left_percent, tidy
 from holdfast.slo.spec import Severity
+
+_COUNT_STANDS_FOR: Final = timedelta(minutes=15)
 
 
 class Level(StrEnum):
@@ -34,6 +39,47 @@ class BurnReading(BaseModel):
         return all(rate is not None and rate > self.factor for rate in rates)
 
 
+class WindowCount(BaseModel):
+    """What a promise came to since the campaign's window opened, counted in whole events.
+
+    Attributes:
+        events: above 0.
+        sli_percent: share of the good ones.
+        budget_left_percent: of the budget of these events, 100 × (1 - bad share / budget); below 0 where it is
+            overspent.
+        kept: the share is what was promised, or more.
+        at: up to when it was counted.
+    """
+
+    events: int
+    bad_events: int
+    sli_percent: float
+    budget_left_percent: float
+    kept: bool
+    at: datetime | None = None
+
+    @classmethod
+    def of(cls, events: int, bad_events: int, objective_percent: float, *, at: datetime | None = None) -> Self:
+        """Judge a count; of the same numbers everybody gets the same.
+
+        Args:
+            events: above 0.
+            bad_events: at most `events`.
+            objective_percent: what is promised.
+            at: up to when it was counted.
+        """
+        bad_share = bad_events / events
+        allowed = (100 - Decimal(f"{objective_percent:.9g}")) * events
+        return cls(
+            events=events,
+            bad_events=bad_events,
+            sli_percent=100 - 100 * bad_share,
+            budget_left_percent=tidy(left_percent(bad_share, tidy((100 - objective_percent) / 100))),
+            kept=100 * bad_events <= allowed,
+            at=at,
+        )
+
+
 class SloStatus(BaseModel):
     """One SLO as it stands.
 
@@ -41,6 +87,7 @@ class SloStatus(BaseModel):
         sli_percent: share of good events over the period so far; None without events.
         budget_left_percent: of the error budget, of the period; below 0 the promise is broken.
         burn: each alert.
+        window: what the campaign's window came to so far; None while nothing is counted.
         level: breach where a page alert burns, warning where a ticket alert does.
         said: one sentence for people.
     """
@@ -57,6 +104,7 @@ class SloStatus(BaseModel):
     bad_events: float | None = None
     burn: list[BurnReading] = Field(default_factory=list[BurnReading])
     said: str = ""
+    window: WindowCount | None = None
 
 
 class KpiStatus(BaseModel):
@@ -91,6 +139,13 @@ class Moment(BaseModel):
     kpis: list[KpiStatus] = Field(default_factory=list[KpiStatus])
     silent: str = ""
 
+    def remembering(self, earlier: "Moment | None") -> "Moment":
+        """Return it with the counts of an earlier look where it has none, as long as those are not too old."""
+        counts = {(slo.context, slo.slo): slo.window for slo in earlier.slos} if earlier else {}
+        oldest = self.at - _COUNT_STANDS_FOR
+        slos = [_with_count(slo, counts.get((slo.context, slo.slo)), oldest) for slo in self.slos]
+        return self.model_copy(update={"slos": slos})
+
     def level_of(self, context: str) -> Level:
         """Return how a context stands: its worst SLO, a warning where only a KPI deviates."""
         slos = [status.level for status in self.slos if status.context == context]
@@ -100,3 +155,9 @@ class Moment(BaseModel):
         if Level.WARNING in slos or Level.WARNING in kpis:
             return Level.WARNING
         return Level.OK if Level.OK in slos or Level.OK in kpis else Level.UNKNOWN
+
+
+def _with_count(slo: SloStatus, earlier: WindowCount | None, oldest: datetime) -> SloStatus:
+    if slo.window is not None or earlier is None or earlier.at is None or earlier.at < oldest:
+        return slo
+    return slo.model_copy(update={"window": earlier})

@@ -23,7 +23,7 @@ def number(value: float) -> str:
 
 
 def measured(value: float, unit: str = "") -> str:
-    """Write a number with its unit: `2.31 s`, `6.0 %`, `400 MB`, `12 /s`; a `ratio` as percent.
+    """Write a number with its unit: `2.31 s`, `6.0 %`, `400 MB`, `12/s`; a `ratio` as percent.
 
     Args:
         value: in `unit`.
@@ -36,8 +36,10 @@ def measured(value: float, unit: str = "") -> str:
     if unit in _WITHOUT_PREFIX:
         return f"{_percent(value) if unit == '%' else _three_digits(value)} {unit}"
     figure, _, prefix = number(value).partition(" ")
-    if unit in _BYTES or unit.startswith("/"):
-        return f"{figure} {prefix}{_BYTES.get(unit, unit)}"
+    if unit.startswith("/"):  # behind a space chats make a command of it
+        return f"{figure}{' ' if prefix else ''}{prefix}{unit}"
+    if unit in _BYTES:
+        return f"{figure} {prefix}{_BYTES[unit]}"
     return " ".join(part for part in (figure, prefix, unit) if part)
 
 

@@ -61,7 +61,7 @@ def _numbers(figure: "Figure", analysis: Analysis) -> None:
 
 
 def _budgets(figure: "Figure", slos: list[SloFigures]) -> None:
-    write(figure, _SIDES[0], 0.715, translate("Error budget left, %"), size=21, weight="bold")
+    write(figure, _SIDES[0], 0.715, translate("Error budget of the window left, %"), size=21, weight="bold")
     # The least first: whoever looks only at the top sees what matters.
     known = sorted(slos, key=lambda s: (s.budget_left_percent is None, s.budget_left_percent or 0))
     axes = figure.add_axes((0.42, 0.44, 0.38, 0.255))

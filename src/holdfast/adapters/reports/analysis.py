@@ -7,13 +7,14 @@ from datetime import datetime
 from pydantic import ValidationError
 
 from holdfast.adapters.reports.bottlenecks import bottlenecks
-from holdfast.adapters.reports.figures import Analysis, Comparison, FormerFigures, LoadFigures
+from holdfast.adapters.reports.figures import Analysis, Comparison, FormerFigures, LoadFigures, PeriodTest
 from holdfast.adapters.reports.levels import (
     budget_curves,
     kpi_figures,
     latency_curves,
     load_at,
     load_figures,
+    period_budget_curves,
     slo_figures,
 )
 from holdfast.adapters.reports.looks import Looks
@@ -43,6 +44,7 @@ class Material:
         campaign: with its view, spec and inventory.
         looks: those within the window.
         tests: of this campaign; the newest usable one with its `result`.
+        period_tests: those that ran within the SLOs' longest period before the window's end.
         former: other campaigns of the same name or client, with their views.
         incidents: the views of the incidents' runs, by id; those that are missing are "not measured".
         made_at: when the analysis is made.
@@ -52,6 +54,7 @@ class Material:
     looks: Looks
     made_at: datetime
     tests: Sequence[KeptTest] = ()
+    period_tests: Sequence[PeriodTest] = ()
     former: Sequence[KeptCampaign] = ()
     incidents: Mapping[str, RunView] = field(default_factory=dict[str, RunView])
 
@@ -85,9 +88,11 @@ def analyse(material: Material) -> Analysis:
         kpis=kpis,
         bottlenecks=bottlenecks(looks, kpis),
         load=load,
-        budgets=budget_curves(looks, slos),
+        budgets=budget_curves(looks, slos, kept.opens),
+        period_budgets=period_budget_curves(looks, slos),
         latencies=latency_curves(looks, kpis),
         tests=tests,
+        period_tests=sorted(material.period_tests, key=lambda test: test.at),
         incidents=incident_figures(campaign, material.incidents, until),
         gates=gates,
         gate_minutes=median_wait(gates),

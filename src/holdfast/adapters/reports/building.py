@@ -6,11 +6,12 @@ from datetime import UTC, datetime, timedelta
 from typing import Final
 
 from holdfast.adapters.charts.campaign import campaign_chart
-from holdfast.adapters.reports.analysis import Material, analyse, is_usable, spec_of, view_of
-from holdfast.adapters.reports.figures import Analysis
+from holdfast.adapters.reports.analysis import Material, analyse, is_usable, result_of, spec_of, view_of
+from holdfast.adapters.reports.figures import Analysis, PeriodTest
 from holdfast.adapters.reports.html import report_html
 from holdfast.adapters.reports.looks import Looks
 from holdfast.adapters.reports.words import lead
+from holdfast.domain.campaign import TestVerdict
 from holdfast.domain.errors import HoldfastError, UnknownName
 from holdfast.domain.view import RunView
 from holdfast.i18n import speaking
@@ -66,6 +67,7 @@ class CampaignReports:
             looks=await self._looks(kept),
             made_at=self._now(),
             tests=await self._tests(kept),
+            period_tests=await self._period_tests(kept),
             former=await self._former(kept),
             incidents=await self._incidents(kept),
         )
@@ -93,6 +95,30 @@ class CampaignReports:
         newest = next((test for test in tests if is_usable(test)), None)
         whole = await self._load.test(newest.run) if newest else None
         return [whole if whole and test.run == whole.run else test for test in tests]
+
+    async def _period_tests(self, kept: KeptCampaign) -> list[PeriodTest]:
+        """Read which tests of this campaign's load count in the budgets of the SLOs' period."""
+        spec = spec_of(kept)
+        periods = (
+            [slo.period for context in spec.contexts.values() for slo in context.slos.values()] if spec else []
+        )
+        if spec is None or not periods:
+            return []
+        listed = [*await self._load.tests(kept.campaign), *await self._load.tests("")]
+        begins = kept.closes - max(periods)
+        made = {
+            test.run: test
+            for test in listed
+            if begins <= test.at <= kept.closes
+            and test.line.verdict is not TestVerdict.SKIPPED
+            and (test.campaign == kept.campaign or test.runbook == spec.load_test.runbook)
+        }
+        return [await self._period_test(test) for test in made.values()]
+
+    async def _period_test(self, test: KeptTest) -> PeriodTest:
+        whole = await self._load.test(test.run)
+        requests = await asyncio.to_thread(_requests, whole) if whole else None
+        return PeriodTest(run=test.run, at=test.at, requests=requests)
 
     async def _former(self, kept: KeptCampaign) -> list[KeptCampaign]:
         """Read the newest earlier campaigns of the same name, then those of the same client."""
@@ -131,6 +157,13 @@ async def build_report(
     made_at = now or datetime.now(UTC)
     reports = CampaignReports(campaigns, load, incident=incident, now=lambda: made_at)
     return await reports.build(run, language=language)
+
+
+def _requests(test: KeptTest) -> int | None:
+    """Return how many requests a test has sent."""
+    result = result_of(test)
+    every = result.of("*", "all") if result else None
+    return every.sent if every else None
 
 
 def _add(looks: Looks, moments: Sequence[Moment]) -> None:

@@ -1,6 +1,6 @@
 """What an analysis of a campaign holds: numbers and names, no sentences; None is "not measured"."""
 
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from pydantic import BaseModel, Field
 
@@ -14,10 +14,12 @@ class SloFigures(BaseModel):
     Attributes:
         title: of the context.
         sli_percent: share of good events within the window.
-        basis: `counted` (events at its end less those at its begin), or `burn` (the mean of the burn rates of
-            the shortest window, over time); empty where it is not known.
-        budget_left_percent: of the SLO's whole period, at the end of the window.
-        budget_used_percent: what the window took of it.
+        basis: `counted` (by the watch since it opened, or events at its end less those at its begin), or `burn`
+            (the mean of the burn rates of the shortest window, over time); empty where it is not known.
+        held: by the watch's count, whether the promise was kept; None where it did not count.
+        budget_left_percent, budget_used_percent: of the budget of the window's own events, together 100.
+        period_left_percent: of the budget of the SLO's whole period, at the end of the window.
+        period: how long that is; None where the file is not known.
         worst_burn: the fastest burn rate of any window of any alert.
         breach_minutes, warning_minutes: how long a page or a ticket alert burned.
         unknown_percent: of the looks, without data.
@@ -35,6 +37,9 @@ class SloFigures(BaseModel):
     bad_events: float | None = None
     budget_left_percent: float | None = None
     budget_used_percent: float | None = None
+    held: bool | None = None
+    period_left_percent: float | None = None
+    period: timedelta | None = None
     worst_burn: float | None = None
     worst_at: datetime | None = None
     breach_minutes: float = 0.0
@@ -45,7 +50,9 @@ class SloFigures(BaseModel):
     @property
     def kept(self) -> bool | None:
         """Whether the promise was kept within the window; None where nobody knows."""
-        return None if self.sli_percent is None else self.sli_percent >= self.objective_percent
+        if self.held is not None or self.sli_percent is None:
+            return self.held
+        return self.sli_percent >= self.objective_percent
 
 
 class KpiFigures(BaseModel):
@@ -229,8 +236,16 @@ class Comparison(BaseModel):
     broke_at_sessions: float | None = None
 
 
+class PeriodTest(BaseModel):
+    """A load test whose requests count in the budgets of the SLOs' period; None where nobody knows how many."""
+
+    run: str
+    at: datetime
+    requests: int | None = None
+
+
 class FormerFigures(BaseModel):
-    """A campaign, as far as it is compared with others."""
+    """A campaign, as far as it is compared with others; its budget is that of the SLOs' period."""
 
     run: str
     campaign: str
@@ -270,6 +285,9 @@ class Analysis(BaseModel):
         looked: how many looks there were within the window; `silent` of them got no answer.
         zone: the client's time zone.
         ended: the window is over.
+        budgets: what was left of each budget of the window's own events; period_budgets: of the period, of the
+            SLOs whose events were not counted.
+        period_tests: load tests that ran within the SLOs' longest period.
     """
 
     run: str
@@ -290,8 +308,10 @@ class Analysis(BaseModel):
     bottlenecks: list[Bottleneck] = Field(default_factory=list[Bottleneck])
     load: LoadFigures = LoadFigures()
     budgets: list[Curve] = Field(default_factory=list[Curve])
+    period_budgets: list[Curve] = Field(default_factory=list[Curve])
     latencies: list[Curve] = Field(default_factory=list[Curve])
     tests: list[TestLine] = Field(default_factory=list[TestLine])
+    period_tests: list[PeriodTest] = Field(default_factory=list[PeriodTest])
     comparison: Comparison | None = None
     incidents: list[IncidentFigures] = Field(default_factory=list[IncidentFigures])
     gates: list[GateFigures] = Field(default_factory=list[GateFigures])
@@ -302,6 +322,25 @@ class Analysis(BaseModel):
     inventory: list[InventoryLine] = Field(default_factory=list[InventoryLine])
     timeline: list[Event] = Field(default_factory=list[Event])
     proposals: list[Proposal] = Field(default_factory=list[Proposal])
+
+    @property
+    def least_left_percent(self) -> float | None:
+        """The least that is left of a budget of the window."""
+        return min(
+            (s.budget_left_percent for s in self.slos if s.budget_left_percent is not None), default=None
+        )
+
+    @property
+    def least_period_left_percent(self) -> float | None:
+        """The least that is left of a budget of a whole period."""
+        return min(
+            (s.period_left_percent for s in self.slos if s.period_left_percent is not None), default=None
+        )
+
+    @property
+    def longest_period(self) -> timedelta | None:
+        """The longest period of an SLO."""
+        return max((slo.period for slo in self.slos if slo.period is not None), default=None)
 
     @property
     def breach_minutes(self) -> float:

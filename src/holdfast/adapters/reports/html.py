@@ -1,9 +1,11 @@
 """The report as one HTML file that needs nothing else."""
 
+import re
 from pathlib import Path
 from typing import Final
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup, escape
 
 from holdfast.adapters.reports.figures import Analysis
 from holdfast.adapters.reports.page import cards, sections
@@ -12,6 +14,10 @@ from holdfast.adapters.reports.words import Clock, lead
 from holdfast.i18n import language, translate
 
 _FOLDER: Final = Path(__file__).parent / "templates"
+# A moment as `Clock.at` writes it, with brackets around it; and a number with its unit.
+_MOMENT: Final = re.compile(
+    r"\(?\d{4}-\d\d-\d\d(?: \d\d:\d\d)?\)?|-?\d+(?:[.\u202f]\d+)* (?:%|s|ms|µs|min|d|h|[kMG]?B|×)(?![\w-])"
+)
 _TEMPLATES: Final = Environment(
     loader=FileSystemLoader(_FOLDER),
     autoescape=True,
@@ -19,6 +25,14 @@ _TEMPLATES: Final = Environment(
     trim_blocks=True,
     lstrip_blocks=True,
 )
+
+
+def _unbroken(text: str) -> Markup:
+    """Return a text for the page in which no moment is broken over two lines."""
+    return Markup(_MOMENT.sub(r'<span class="moment">\g<0></span>', str(escape(text))))  # noqa: S704  escaped
+
+
+_TEMPLATES.filters["unbroken"] = _unbroken
 
 
 def report_html(analysis: Analysis) -> str:

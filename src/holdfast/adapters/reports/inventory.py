@@ -2,7 +2,7 @@
 
 import asyncio
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any, Final
@@ -25,18 +25,30 @@ class MessageInventory:
     Args:
         metrics: answers the queries of the file; None where there are only logs.
         logs: reads log files.
+        always: names those that are read where a caller names none.
     """
 
-    def __init__(self, metrics: MetricsSource | None, logs: MessageLogs) -> None:
-        self._metrics = metrics
-        self._logs = logs
+    def __init__(
+        self,
+        metrics: MetricsSource | None,
+        logs: MessageLogs,
+        *,
+        always: Callable[[], Sequence[Path]] = lambda: (),
+    ) -> None:
+        self._metrics, self._logs, self._always = metrics, logs, always
 
     async def take(
-        self, messages: Sequence[Message], *, since: datetime, until: datetime, logs: Sequence[Path] = ()
+        self,
+        messages: Sequence[Message],
+        *,
+        since: datetime,
+        until: datetime,
+        logs: Sequence[Path] | None = None,
     ) -> Inventory:
         """Ask for each message over the stretch; errors as the port says."""
         if until - since < _SHORTEST:
             raise InvalidInput("--until: must be later than --since")
+        logs = await asyncio.to_thread(self._always) if logs is None else logs
         asked = await asyncio.gather(*(self._asked(message, since, until) for message in messages))
         if not logs:
             return Inventory(since=since, until=until, lines=asked)

@@ -12,7 +12,7 @@ from holdfast.adapters.reports.looks import LEVELS, Floats, KpiColumns, Looks, S
 from holdfast.loadgen.result import LoadResult
 from holdfast.runbook.kinds.campaign import CampaignSpec
 from holdfast.slo.spec import Kpi
-from holdfast.slo.status import Level
+from holdfast.slo.status import Level, WindowCount
 
 Flags = npt.NDArray[np.bool_]
 _BREACH, _WARNING, _UNKNOWN = (LEVELS.index(x) for x in (Level.BREACH, Level.WARNING, Level.UNKNOWN))
@@ -24,7 +24,7 @@ def slo_figures(looks: Looks, spec: CampaignSpec | None) -> list[SloFigures]:
     """Return each promise, those of the file first and in its order."""
     named = [(c, s) for c, context in spec.contexts.items() for s in context.slos] if spec else []
     keys = [*(key for key in named if key in looks.slos), *(key for key in looks.slos if key not in named)]
-    found = [_slo(looks, looks.slos[key], title_of(spec, key[0])) for key in keys]
+    found = [_slo(looks, looks.slos[key], spec) for key in keys]
     missing = [key for key in named if key not in looks.slos]
     return found + [_unseen(spec, *key) for key in missing if spec]
 
@@ -44,28 +44,25 @@ def _unseen(spec: CampaignSpec, context: str, name: str) -> SloFigures:
         promise=slo.promise,
         objective_percent=slo.objective_percent,
         journey=slo.journey,
+        period=slo.period,
         unknown_percent=100.0,
     )
 
 
-def _slo(looks: Looks, columns: SloColumns, title: str) -> SloFigures:
+def _slo(looks: Looks, columns: SloColumns, spec: CampaignSpec | None) -> SloFigures:
     first, level, minutes = columns.first, np.asarray(columns.level), looks.minutes
-    sli, basis, events, bad = _sli(columns, minutes, first.objective_percent)
-    left = known(columns.left)
     burn = np.asarray(columns.burn)
-    return SloFigures(
+    context = spec.contexts.get(first.context) if spec else None
+    promised = context.slos.get(first.slo) if context else None
+    figures = SloFigures(
         context=first.context,
-        title=title,
+        title=title_of(spec, first.context),
         slo=first.slo,
         promise=first.promise,
         objective_percent=first.objective_percent,
         journey=first.journey,
-        sli_percent=sli,
-        basis=basis,
-        events=events,
-        bad_events=bad,
-        budget_left_percent=last(columns.left),
-        budget_used_percent=float(left[0] - left[-1]) if left.size else None,
+        period_left_percent=last(columns.left),
+        period=promised.period if promised else None,
         worst_burn=summary(known(burn), np.max),
         worst_at=looks.at(int(np.nanargmax(burn))) if known(burn).size else None,
         breach_minutes=float(minutes[level == _BREACH].sum()),
@@ -73,12 +70,40 @@ def _slo(looks: Looks, columns: SloColumns, title: str) -> SloFigures:
         looks=int(np.isfinite(level).sum()),
         unknown_percent=_percent((level == _UNKNOWN) | ~np.isfinite(level)),
     )
+    return figures.model_copy(update=_in_the_window(columns, minutes, first.objective_percent))
+
+
+def _in_the_window(columns: SloColumns, minutes: Floats, objective: float) -> dict[str, object]:
+    """Return what the window came to: as the watch counted it, else as well as it can be told."""
+    counts = known(columns.counted), known(columns.counted_bad)
+    if counts[0].size and counts[1].size and counts[0][-1] > 0:
+        count = WindowCount.of(int(counts[0][-1]), int(counts[1][-1]), objective)
+        left = count.budget_left_percent
+        return {
+            "sli_percent": count.sli_percent,
+            "basis": "counted",
+            "events": float(count.events),
+            "bad_events": float(count.bad_events),
+            "held": count.kept,
+            "budget_used_percent": 100 - left,
+            "budget_left_percent": left,
+        }
+    sli, basis, events, bad = _sli(columns, minutes, objective)
+    used = None if sli is None else 100 * (100 - sli) / (100 - objective)
+    return {
+        "sli_percent": sli,
+        "basis": basis,
+        "events": events,
+        "bad_events": bad,
+        "budget_used_percent": used,
+        "budget_left_percent": None if used is None else 100 - used,
+    }
 
 
 def _sli(
     columns: SloColumns, minutes: Floats, objective: float
 ) -> tuple[float | None, str, float | None, float | None]:
-    """Return the SLI within the window, how it is known, and the events and bad ones where they are counted.
+    """Return the SLI where the watch did not count, how it is known, and the events where they can be told.
 
     The events of a look are those of the SLO's whole period, which rolls: their difference counts the window
     only where there were next to none before it and their number never falls.
@@ -95,7 +120,7 @@ def _sli(
     if weight <= 0:
         return None, "", None, None
     burn = float((recent[there] * minutes[there]).sum()) / weight
-    return max(0.0, 100 - burn * (100 - objective)), "burn", None, None
+    return min(max(0.0, 100 - burn * (100 - objective)), 100.0), "burn", None, None
 
 
 def _percent(flags: Flags) -> float:
@@ -233,10 +258,32 @@ def curve(
     return Curve(name=name, context=context, unit=unit, points=points)
 
 
-def budget_curves(looks: Looks, slos: Sequence[SloFigures]) -> list[Curve]:
-    """Return what was left of each budget over time."""
+def budget_curves(looks: Looks, slos: Sequence[SloFigures], opens: datetime) -> list[Curve]:
+    """Return what was left of each budget of the window that the watch counted, over time.
+
+    The budget is that of all its events in the end. So it is whole as the window opens, falls with each bad
+    event, and ends at the figure of the table.
+    """
+    found: list[Curve] = []
+    for figures in slos:
+        columns = looks.slos.get((figures.context, figures.slo))
+        if columns is None or figures.held is None or not figures.events:
+            continue
+        allowed = figures.events * (100 - figures.objective_percent) / 100
+        left = 100 * (1 - np.asarray(columns.counted_bad) / allowed)
+        line = curve(figures.slo, looks, left, unit="%", context=figures.title, low=True)
+        begins = next((n for n, (_, value) in enumerate(line.points) if value is not None), 0)
+        points = [(opens, 100.0), *line.points[begins:]]
+        found.append(line.model_copy(update={"points": points}))
+    return found
+
+
+def period_budget_curves(looks: Looks, slos: Sequence[SloFigures]) -> list[Curve]:
+    """Return what was left of the period's budget of each SLO that the watch did not count."""
     columns = [
-        (f, np.asarray(looks.slos[f.context, f.slo].left)) for f in slos if (f.context, f.slo) in looks.slos
+        (f, np.asarray(looks.slos[f.context, f.slo].left))
+        for f in slos
+        if (f.context, f.slo) in looks.slos and f.held is None
     ]
     return [
         curve(figures.slo, looks, left, unit="%", context=figures.title, low=True)

@@ -31,6 +31,7 @@ class SloColumns:
         first: as it was first seen: promise, objective, journey.
         burn: the fastest burn rate of any window.
         recent: the burn rate of the shortest window.
+        counted, counted_bad: events since the window opened.
         level: place in `LEVELS`, NaN where the look had none of it.
     """
 
@@ -42,6 +43,8 @@ class SloColumns:
     burn: "array[float]" = field(default_factory=_column)
     recent: "array[float]" = field(default_factory=_column)
     level: "array[float]" = field(default_factory=_column)
+    counted: "array[float]" = field(default_factory=_column)
+    counted_bad: "array[float]" = field(default_factory=_column)
 
     def add(self, status: SloStatus | None) -> None:
         """Put one look at the end of each column."""
@@ -50,7 +53,8 @@ class SloColumns:
 
     @property
     def _columns(self) -> "tuple[array[float], ...]":
-        return self.sli, self.left, self.events, self.bad, self.burn, self.recent, self.level
+        seen = (self.sli, self.left, self.events, self.bad, self.burn, self.recent, self.level)
+        return *seen, self.counted, self.counted_bad
 
 
 @dataclass
@@ -160,7 +164,7 @@ def summary(values: Floats, how: Callable[[Floats], float]) -> float | None:
 
 def _slo_values(status: SloStatus | None) -> tuple[float | None, ...]:
     if status is None:
-        return (None,) * 7
+        return (None,) * 9
     rates = [rate for burn in status.burn for rate in (burn.long_burn, burn.short_burn) if rate is not None]
     recent = status.burn[0].short_burn if status.burn else None
     return (
@@ -168,4 +172,5 @@ def _slo_values(status: SloStatus | None) -> tuple[float | None, ...]:
         max(rates, default=None),
         recent,
         LEVELS.index(status.level),
+        *((status.window.events, status.window.bad_events) if status.window else (None, None)),
     )

@@ -31,9 +31,7 @@ def cards(analysis: Analysis) -> list[Card]:
     """Return the numbers at the top."""
     judged = [slo for slo in analysis.slos if slo.kept is not None]
     kept = sum(1 for slo in judged if slo.kept)
-    left = min(
-        (s.budget_left_percent for s in analysis.slos if s.budget_left_percent is not None), default=None
-    )
+    left = analysis.least_left_percent
     promises = f"{kept} / {len(judged)}" if judged else words.not_measured()
     peak = analysis.load.peak_percent
     count = len(analysis.incidents)
@@ -98,12 +96,14 @@ def _timeline(analysis: Analysis, clock: Clock) -> Section:
 
 def _levels(analysis: Analysis, clock: Clock) -> Section:
     parts: list[Table | Figure | Sentences] = []
-    if analysis.budgets:
-        title = translate("Error budget left, %")
-        parts.append(
-            plot_of(analysis, title, analysis.budgets, highest=100.0, unit="%", clip_below=_LOWEST_BUDGET)
-        )
-    parts.append(_slo_table(analysis.slos, clock))
+    budgets = (
+        (translate("Error budget of the window left, %"), analysis.budgets),
+        (translate("Error budget of the period left, %"), analysis.period_budgets),
+    )
+    for title, curves in budgets:
+        if curves:
+            parts.append(plot_of(analysis, title, curves, highest=100.0, unit="%", clip_below=_LOWEST_BUDGET))
+    parts.append(_slo_table(analysis, clock))
     by_unit = {
         curve.unit: [c for c in analysis.latencies if c.unit == curve.unit] for curve in analysis.latencies
     }
@@ -113,29 +113,43 @@ def _levels(analysis: Analysis, clock: Clock) -> Section:
     looks = translate("{n} looks at the metrics, {silent} of them without an answer.").format(
         n=analysis.looked, silent=analysis.silent
     )
-    return Section("levels", translate("Service levels and budgets"), parts, looks)
+    note = " ".join(part for part in (looks, words.period_tests(analysis, clock)) if part)
+    return Section("levels", translate("Service levels and budgets"), parts, note)
 
 
-def _slo_table(slos: Sequence[SloFigures], clock: Clock) -> Table:
+def _slo_table(analysis: Analysis, clock: Clock) -> Table:
+    slos = analysis.slos
+    period = analysis.longest_period if len({slo.period for slo in slos}) == 1 else None
+    of_period = translate("Budget left over the period")
+    if period is not None:
+        of_period = translate("Budget left over {span}").format(span=words.span(period))
     head = (
-        *(translate("Context"), translate("Promise"), translate("In the window"), translate("Budget used")),
-        *(translate("Budget left"), translate("Worst burn rate"), translate("In breach")),
+        *(translate("Context"), translate("Promise"), translate("In the window"), translate("Bad events")),
+        *(translate("Budget used"), translate("Budget left"), of_period),
+        *(translate("Worst burn rate"), translate("In breach")),
     )
-    return Table(head, [_slo_row(slo, clock) for slo in slos], words.not_measured())
+    rows = [_slo_row(slo, clock, named=period is None) for slo in slos]
+    return Table(head, rows, words.not_measured())
 
 
-def _slo_row(slo: SloFigures, clock: Clock) -> Row:
-    share = words.sli(slo.sli_percent)
+def _slo_row(slo: SloFigures, clock: Clock, *, named: bool) -> Row:
+    """Return a promise as cells; `named`: the periods differ, so each says its own."""
+    share = words.sli(slo.sli_percent, slo.objective_percent, kept=bool(slo.kept))
     if slo.basis == "burn":
         share = translate("{share} (from burn rates)").format(share=share)
+    of_period = words.percent(slo.period_left_percent)
+    if named and slo.period is not None and slo.period_left_percent is not None:
+        of_period = f"{of_period} ({words.span(slo.period)})"
     burn = words.figure(slo.worst_burn)
     worst = f"{burn} × ({clock.at(slo.worst_at)})" if slo.worst_burn is not None else burn
     return (
         slo.title,
         slo.promise,
         Cell(share, "" if slo.kept is None else _tone(bad=not slo.kept)),
+        words.bad_events(slo),
         words.percent(slo.budget_used_percent),
         Cell(words.percent(slo.budget_left_percent), _budget_tone(slo.budget_left_percent)),
+        of_period,
         worst,
         words.lasted(slo.breach_minutes) if slo.looks else words.not_measured(),
     )
@@ -171,8 +185,8 @@ def _load(analysis: Analysis, clock: Clock) -> Section:
     marks = [
         Mark(value, name.format(rate=f"{value:.3g}"))
         for value, name in (
-            (load.planned(with_factor=False), translate("expected peak: {rate} /s")),
-            (load.planned(with_factor=True), translate("with its safety factor: {rate} /s")),
+            (load.planned(with_factor=False), translate("expected peak: {rate}/s")),
+            (load.planned(with_factor=True), translate("with its safety factor: {rate}/s")),
         )
         if value is not None
     ]
@@ -240,7 +254,7 @@ def _compared(analysis: Analysis) -> Iterator[Table]:
     if found.at_least:
         carried = translate("{rate}, more was not tried").format(rate=carried)
     broke = found.broke_context or translate("nothing")
-    at = "" if found.broke_at_sessions is None else f" ({found.broke_at_sessions:.3g} /s)"
+    at = "" if found.broke_at_sessions is None else f" ({found.broke_at_sessions:.3g}/s)"
     head = (translate("What"), translate("By the load test"), translate("In the campaign"))
     rows = [
         (translate("Sessions a second"), carried, words.figure(found.peak_sessions)),
@@ -314,13 +328,10 @@ def _former(analysis: Analysis, clock: Clock) -> Section:
     head = (
         *(translate("Campaign"), translate("Window"), translate("Breaches"), translate("Time in breach")),
         *(
-            translate("Least budget left"),
+            translate("Least budget left over the period"),
             translate("Load tests failed"),
             translate("Median wait for an answer"),
         ),
-    )
-    left = min(
-        (s.budget_left_percent for s in analysis.slos if s.budget_left_percent is not None), default=None
     )
     failed = sum(test.verdict is TestVerdict.FAILED for test in analysis.tests)
     this: Row = (
@@ -328,7 +339,7 @@ def _former(analysis: Analysis, clock: Clock) -> Section:
         clock.at(analysis.opens)[:10],
         str(len(analysis.incidents)) if analysis.looked or analysis.incidents else words.not_measured(),
         words.lasted(analysis.breach_minutes),
-        words.percent(left),
+        words.percent(analysis.least_period_left_percent),
         f"{failed} / {len(analysis.tests)}",
         words.lasted(analysis.gate_minutes),
     )

@@ -79,8 +79,8 @@ def _promises(analysis: Analysis) -> Iterator[Proposal]:
         used = slo.budget_used_percent
         if used is None or slo.sli_percent is None or slo.looks < _ENOUGH_LOOKS or not analysis.ended:
             continue
-        if used < _UNTOUCHED and (slo.budget_left_percent or 0) > 100 - _UNTOUCHED:
-            numbers = {"used": max(used, 0.0), "sli": slo.sli_percent, "objective": slo.objective_percent}
+        if used < _UNTOUCHED and slo.kept:
+            numbers = {"used": used, "sli": slo.sli_percent, "objective": slo.objective_percent}
             yield Proposal(rule="tighten", context=slo.title, subject=slo.slo, numbers=numbers)
 
 

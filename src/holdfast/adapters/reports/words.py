@@ -4,8 +4,9 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta, tzinfo
 from typing import Final
 
-from holdfast.adapters.reports.figures import Analysis, Event, Proposal
+from holdfast.adapters.reports.figures import Analysis, Event, PeriodTest, Proposal, SloFigures
 from holdfast.domain.campaign import Go, TestVerdict
+from holdfast.domain.shares import share_said
 from holdfast.i18n import times as spoken
 from holdfast.i18n import translate, understood
 from holdfast.verdict.words import measured_or_dash
@@ -50,12 +51,45 @@ def percent(value: float | None, decimals: int = 1) -> str:
     return not_measured() if value is None else f"{value:.{decimals}f} %"
 
 
-def sli(value: float | None) -> str:
-    """Return a share of good events; never 100 where something failed."""
-    if value is None:
+def span(duration: timedelta) -> str:
+    """Return a duration in its largest sensible unit."""
+    return spoken.span(duration)
+
+
+def sli(value: float | None, objective: float, *, kept: bool) -> str:
+    """Return a share of good events in the digits in which the client reads it."""
+    return not_measured() if value is None else f"{share_said(value, objective, kept=kept)} %"
+
+
+def bad_events(slo: SloFigures) -> str:
+    """Return how many events were bad, of how many."""
+    if slo.events is None or slo.bad_events is None:
         return not_measured()
-    text = f"{value:.3f}"
-    return f"{'99.999' if text == '100.000' and value < 100 else text} %"  # noqa: PLR2004  all of them
+    return translate("{bad} of {all}").format(bad=_whole(slo.bad_events), all=_whole(slo.events))
+
+
+def period_tests(analysis: Analysis, clock: Clock) -> str:
+    """Say which load tests count in the period's budgets; empty where none does."""
+    tests, period = analysis.period_tests, analysis.longest_period
+    if not tests or period is None:
+        return ""
+    text = translate(
+        "Load tests within the budgets' period of {span}: {tests}. Their requests count in it wherever they "
+        "went to the systems that are measured here: {n} in all."
+    )
+    named = [f"{clock.at(test.at)} ({_requests(test)})" for test in tests]
+    return text.format(span=span(period), tests=", ".join(named), n=_whole(sum(t.requests or 0 for t in tests)))
+
+
+def _requests(test: PeriodTest) -> str:
+    if test.requests is None:
+        return not_measured()
+    return translate("{n} requests").format(n=_whole(test.requests))
+
+
+def _whole(number: float) -> str:
+    """Write a whole number with narrow spaces between the thousands."""
+    return f"{number:,.0f}".replace(",", "\u202f")
 
 
 def verdict_of(verdict: str) -> str:
@@ -149,7 +183,9 @@ def proposal_words(proposal: Proposal) -> str:
     if "minutes" in n:
         said["span"] = lasted(n["minutes"])
     if "sli" in n:
-        said["sli"], said["objective"] = sli(n["sli"]), f"{n.get('objective', 0):g} %"
+        objective = n.get("objective", 0.0)
+        said["sli"] = sli(n["sli"], objective, kept=proposal.rule != "promise_broken")
+        said["objective"] = f"{objective:g} %"
     if "value" in n:
         said["value"] = figure(n["value"], w.get("unit", ""))
     names = {"context": proposal.context, "subject": proposal.subject, **w, **said}

@@ -9,11 +9,11 @@ import hashlib
 import json
 import math
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any, Final, cast
 
 from holdfast.adapters.sql_store.chain import storable
-from holdfast.slo.status import Level, Moment, SloStatus
+from holdfast.slo.status import Level, Moment, SloStatus, WindowCount
 
 _SLO_SHAPE: Final = ("context", "slo", "promise", "objective_percent", "journey")
 _SLO_NUMBERS: Final = ("sli_percent", "budget_left_percent", "events", "bad_events")
@@ -30,7 +30,7 @@ def split(moment: Moment) -> tuple[str, str]:
         [_of(k, _KPI_SHAPE) for k in moment.kpis],
     ]
     numbers = [
-        [[_LEVELS.index(s.level), s.said, *_of(s, _SLO_NUMBERS), _burns(s)] for s in moment.slos],
+        [[_LEVELS.index(s.level), s.said, *_of(s, _SLO_NUMBERS), _burns(s), _count(s)] for s in moment.slos],
         [[_LEVELS.index(k.level), *_of(k, _KPI_NUMBERS)] for k in moment.kpis],
         moment.silent,
     ]
@@ -68,14 +68,32 @@ def _burns(status: SloStatus) -> list[float | None]:
     return [rate for burn in status.burn for rate in (burn.long_burn, burn.short_burn)]
 
 
+def _count(status: SloStatus) -> list[int] | None:
+    """Return a window's count as whole numbers, which are not rounded: what it comes to follows from them."""
+    seen = status.window
+    if seen is None:
+        return None
+    return [seen.events, seen.bad_events, *([int(seen.at.timestamp())] if seen.at else [])]
+
+
+def _counted(objective_percent: float, said: Sequence[int] | None) -> WindowCount | None:
+    if said is None:
+        return None
+    at = datetime.fromtimestamp(said[2], UTC) if said[2:] else None
+    return WindowCount.of(said[0], said[1], objective_percent, at=at)
+
+
 def _slo(fixed: Sequence[Any], said: Sequence[Any]) -> dict[str, Any]:
-    level, words, *numbers, burns = said
+    level, words, *rest = said
+    numbers, (burns, *count) = rest[: len(_SLO_NUMBERS)], rest[len(_SLO_NUMBERS) :]
     fields = _fields(_SLO_SHAPE, fixed) | _fields(_SLO_NUMBERS, numbers)
     rates = zip(fixed[-1], burns[::2], burns[1::2], strict=True)
     burn = [
         _fields(_BURN_SHAPE, alert) | {"long_burn": long, "short_burn": short} for alert, long, short in rates
     ]
-    return fields | {"level": _LEVELS[level], "said": words, "burn": burn}
+    # Rows of looks at which nothing was counted yet may end with the burn rates.
+    window = _counted(fields["objective_percent"], count[0]) if count else None
+    return fields | {"level": _LEVELS[level], "said": words, "burn": burn, "window": window}
 
 
 def _kpi(fixed: Sequence[Any], said: Sequence[Any]) -> dict[str, Any]:

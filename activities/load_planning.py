@@ -9,7 +9,8 @@ from temporalio import activity
 from activities.failures import as_failures
 from holdfast.domain.campaign import TestLine
 from holdfast.domain.errors import Unavailable
-from holdfast.ports.generators import CampaignRuns, LoadWorkers
+from holdfast.ports.generators import CampaignRuns, LoadWorkers, OpenTests
+from holdfast.ports.load import NewerTest
 from holdfast.ports.runs import LoadRequest
 from holdfast.runbook.library import RunbookLibrary
 from holdfast.runbook.load_plan import LoadPlan, plan_load
@@ -42,6 +43,13 @@ class TellCampaignRequest(BaseModel):
     line: TestLine
 
 
+class OvertakeRequest(BaseModel):
+    """Which campaign has a newer test, and what that came to."""
+
+    campaign: str
+    line: TestLine
+
+
 class LoadPlanActivities:
     """The activities around a test.
 
@@ -49,10 +57,14 @@ class LoadPlanActivities:
         library: the reviewed files on this worker.
         workers: knows which load workers there are.
         campaigns: reaches the running campaigns.
+        tests: reaches the open runs of load tests.
     """
 
-    def __init__(self, library: RunbookLibrary, workers: LoadWorkers, campaigns: CampaignRuns) -> None:
+    def __init__(
+        self, library: RunbookLibrary, workers: LoadWorkers, campaigns: CampaignRuns, tests: OpenTests
+    ) -> None:
         self._library, self._workers, self._campaigns = library, workers, campaigns
+        self._tests = tests
 
     @activity.defn(name="plan_load")
     async def plan_load(self, request: PlanLoadRequest) -> LoadPlan:
@@ -79,3 +91,9 @@ class LoadPlanActivities:
         """Tell the campaign's open runs what the test came to."""
         with as_failures():
             await self._campaigns.tested(request.campaign, request.line)
+
+    @activity.defn(name="overtake_tests")
+    async def overtake_tests(self, request: OvertakeRequest) -> None:
+        """Tell the open runs of this campaign's older tests that a newer one has come to a result."""
+        with as_failures():
+            await self._tests.overtake(NewerTest(campaign=request.campaign, line=request.line))

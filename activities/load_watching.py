@@ -36,11 +36,12 @@ _MOST_POINTS: Final = 600
 
 
 class LoadWatchRequest(BaseModel):
-    """Which test to look at, and for how long before the newest figures are told.
+    """Which test to look at, and when the newest figures are told.
 
     Attributes:
         start_at: agreed start, seconds of the epoch.
-        seconds: how long to look; a threshold that aborts the test is told at once.
+        seconds: they are told at the next multiple of this many seconds from the start; a threshold that aborts
+            the test is told at once.
     """
 
     run: str
@@ -125,8 +126,8 @@ class LoadWatchActivities:
 
     @activity.defn(name="watch_load")
     async def watch_load(self, request: LoadWatchRequest) -> LoadLook:
-        """Take in reports as they come; return the newest figures after a while, at once before an abort."""
-        until = time.monotonic() + request.seconds
+        """Take in reports as they come; return the newest figures when due, at once before an abort."""
+        until = time.monotonic() + _due_in(request, time.time())
         mark, totals = self._known.pop(request.run, (0, None))
         while True:
             activity.heartbeat()
@@ -192,6 +193,14 @@ class LoadWatchActivities:
             context: {name: await _did(metrics, spec, result) for name, spec in service.resources.items()}
             for context, service in campaign.contexts.items()
         }
+
+
+def _due_in(request: LoadWatchRequest, now: float) -> float:
+    """Return in how many seconds the newest figures are due; never at once after they were told."""
+    if not request.seconds:
+        return 0.0
+    left = request.seconds - (now - request.start_at) % request.seconds
+    return left if left > request.seconds / 4 else left + request.seconds
 
 
 async def _did(metrics: MetricsSource, spec: Resource, result: LoadResult) -> Points:

@@ -7,16 +7,17 @@ has, so that whoever dies takes nothing along that was kept.
 import asyncio
 import time
 from collections.abc import Callable
-from typing import Final
+from typing import Any, Final
 
 from pydantic import BaseModel
 from temporalio import activity
 
 from activities.failures import as_failures
+from activities.load_lease import Lease
 from holdfast.domain.errors import InvalidInput, Unavailable
 from holdfast.loadgen.report import Report, Share
 from holdfast.loadgen.safety import Limits
-from holdfast.ports.generators import Generation, Generators
+from holdfast.ports.generators import Generation, Generators, Leases
 from holdfast.ports.load import KeptReport, LoadLog
 from holdfast.runbook.kinds.load import LoadSpec
 
@@ -86,12 +87,19 @@ class LoadActivities:
         generators: that this machine has.
         log: gives the log of load tests, or None while it is not open yet; the test goes on without it.
         limits: what this machine may do.
+        leases: keep shares at the server; without them a worker that is cut off from it goes on.
     """
 
     def __init__(
-        self, generators: Generators, log: Callable[[], LoadLog | None], *, limits: Limits | None = None
+        self,
+        generators: Generators,
+        log: Callable[[], LoadLog | None],
+        *,
+        limits: Limits | None = None,
+        leases: Leases | None = None,
     ) -> None:
         self._generators, self._log, self._limits = generators, log, limits or Limits()
+        self._leases = leases
         self._kept_later: set[asyncio.Task[None]] = set()
 
     @activity.defn(name="ready_for_load")
@@ -113,21 +121,27 @@ class LoadActivities:
         share is free to be taken over at once.
 
         Raises:
-            ApplicationError: of type `InvalidInput`: this share must not or cannot be made by anybody.
+            ApplicationError: of type `InvalidInput`: this share must not or cannot be made by anybody. Of type
+                `Unavailable`: its generator died, or the share is no longer this worker's.
         """
         with as_failures():
             await asyncio.to_thread(self._limits.check, request.spec)
             keeper = _Keeper(self._log, request)
             async with self._generators.run(_share(request)) as generation:
-                return await self._made(generation, keeper)
+                return await self._made(generation, keeper, self._lease(request))
 
-    async def _made(self, generation: Generation, keeper: "_Keeper") -> ShardEnd:
+    async def _made(self, generation: Generation, keeper: "_Keeper", lease: Lease | None) -> ShardEnd:
         reading = asyncio.create_task(keeper.take(generation))
         keeping = asyncio.create_task(keeper.keep_on())
         beating = asyncio.create_task(_beat(keeper))
-        over = {reading, beating}
+        ending = asyncio.create_task(lease.ended() if lease else asyncio.Event().wait())
+        over: set[asyncio.Task[Any]] = {reading, beating, ending}
         try:
-            await asyncio.wait({reading})
+            await asyncio.wait({reading, ending}, return_when=asyncio.FIRST_COMPLETED)
+            if not reading.done():
+                await generation.stop(str(ending.result()))
+                await asyncio.wait({reading}, timeout=_LAST_WORDS_SECONDS)
+                raise Unavailable(f"this share is given up: {ending.result()}")
             reading.result()
             await keeper.emptied()
             over.add(keeping)
@@ -144,6 +158,18 @@ class LoadActivities:
             if keeping not in over:
                 self._keep_later(keeper, keeping)
         return keeper.end
+
+    def _lease(self, request: MakeRequest) -> Lease | None:
+        if self._leases is None:
+            return None
+        return Lease(
+            self._leases,
+            self._log,
+            token=activity.info().task_token,
+            run=request.run,
+            shard=request.shard,
+            attempt=request.attempt,
+        )
 
     def _keep_later(self, keeper: "_Keeper", keeping: asyncio.Task[None]) -> None:
         """Let the last reports of a generator that died be kept when the log takes them."""

@@ -24,7 +24,12 @@ from activities.load_planning import LoadPlanActivities
 from activities.load_watching import LoadWatchActivities
 from activities.loading import LoadActivities
 from holdfast.adapters.generators import ProcessGenerators
-from holdfast.adapters.temporal.load_workers import TemporalCampaigns, TemporalLoadWorkers
+from holdfast.adapters.temporal.load_workers import (
+    TemporalCampaigns,
+    TemporalLeases,
+    TemporalLoadWorkers,
+    TemporalOpenTests,
+)
 from holdfast.loadgen.safety import LOOPBACK, Limits
 from holdfast.ports.load import LoadLog
 from holdfast.ports.metrics import MetricsSource
@@ -73,7 +78,8 @@ async def load_worker(
     """Lend the load workers of this process; no generator is left behind when the block is left."""
     generators = ProcessGenerators(reveal, hosts=limits.hosts)
     try:
-        yield load_workers(client, LoadActivities(generators, log_of_tests, limits=limits))
+        leases = TemporalLeases(client)
+        yield load_workers(client, LoadActivities(generators, log_of_tests, limits=limits, leases=leases))
     finally:
         await generators.aclose()
 
@@ -105,8 +111,13 @@ def load_workers(client: Client, making: LoadActivities, *, name: str = "") -> l
 def load_planning(client: Client, library: RunbookLibrary) -> list[Callable[..., Any]]:
     """Return what the worker of runs has to serve for load tests."""
     workers = TemporalLoadWorkers(client, task_queue=LOAD_QUEUE)
-    planning = LoadPlanActivities(library, workers, TemporalCampaigns(client))
-    return [planning.plan_load, planning.find_load_workers, planning.tell_campaign]
+    planning = LoadPlanActivities(library, workers, TemporalCampaigns(client), TemporalOpenTests(client))
+    return [
+        planning.plan_load,
+        planning.find_load_workers,
+        planning.tell_campaign,
+        planning.overtake_tests,
+    ]
 
 
 def load_watching(

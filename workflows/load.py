@@ -7,17 +7,19 @@ from them at any time in `stopping.py`. Ask the Query `view` for the whole state
 import asyncio
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 from pydantic import BaseModel
 from temporalio import workflow
 from temporalio.exceptions import ActivityError, ApplicationError
 
-from workflows import calls, load_calls, load_questions
+from workflows import calls, load_calls, load_options, load_questions
 from workflows.board import Board
 from workflows.calls import reason
 from workflows.effects import ended, even_if_cancelled
 from workflows.gate import GateKeeper
 from workflows.hearing import Hearing
+from workflows.load_overtaking import Overtaking
 from workflows.load_shards import Ready, Shards, agreed
 from workflows.questions import call_for
 from workflows.stopping import StoppingRun
@@ -31,6 +33,7 @@ with workflow.unsafe.imports_passed_through():
     from holdfast.domain.words import Word
     from holdfast.loadgen.result import Broken
     from holdfast.ports.audit import AuditKind
+    from holdfast.ports.load import MadeTest
     from holdfast.ports.runs import LoadRequest
     from holdfast.runbook.load_plan import CampaignPart, LoadPlan
 
@@ -71,6 +74,9 @@ class LoadTest(StoppingRun):
         self._load = view.load = LoadView(campaign=start.campaign)
         self._halt: _Halt | None = None
         self._is_over = False
+        self._made_as = MadeTest()
+        self._overtaking = Overtaking(self._board, self._gates, self._load)
+        self._carded_at: datetime | None = None
 
     @workflow.run
     async def run(self, start: LoadRequest) -> LoadReport:
@@ -109,7 +115,12 @@ class LoadTest(StoppingRun):
         except _NotMade as error:
             return await self._not_made(plan, str(error))
         await self._tell_campaign(plan, test.line)
-        if test.line.verdict is TestVerdict.FAILED and plan.campaign:
+        await self._overtaking.overtake(plan, test.line)
+        if (
+            test.line.verdict is TestVerdict.FAILED
+            and plan.campaign
+            and not self._overtaking.overtakes(test.line)
+        ):
             await self._decided(plan, plan.campaign, test)
         return self._ended(test.line)
 
@@ -128,6 +139,7 @@ class LoadTest(StoppingRun):
         if not ready.workers:
             raise _NotMade(ready.refused or run_phrases.LOAD_NOBODY)
         self._load.shards = len(ready.workers)
+        self._made_as.start_at = ready.start_at
         at = datetime.fromtimestamp(ready.start_at, UTC)
         begins = run_phrases.LOAD_BEGINS.format(n=len(ready.workers), at=f"{at:%H:%M:%S} UTC")
         self._board.show(RunState.TESTING, begins, say=begins)
@@ -164,7 +176,17 @@ class LoadTest(StoppingRun):
                 return
             title = look.phase or self._board.view.title
             runs = run_phrases.LOAD_RUNS.format(title=title, n=f"{look.rate:.0f}", m=f"{plan.highest:g}")
-            self._board.show(RunState.TESTING, runs)
+            self._board.show(RunState.TESTING, runs, quietly=not self._card_is_due(plan))
+
+    def _card_is_due(self, plan: LoadPlan) -> bool:
+        """Whether the chat's message takes part in this look; the page takes part in each."""
+        if not workflow.patched("looks-each-second"):
+            return True
+        every = max(load_options.CARD_EVERY, plan.spec.lasts / load_options.MOST_CARDS)
+        if self._carded_at is not None and workflow.now() - self._carded_at < every:
+            return False
+        self._carded_at = workflow.now()
+        return True
 
     async def _concluded(self, plan: LoadPlan, ready: Ready) -> Concluded:
         self._board.show(headline=run_phrases.LOAD_OVER)
@@ -188,6 +210,10 @@ class LoadTest(StoppingRun):
         """Call the owner, and ask until people have decided whether the campaign goes."""
         calling = asyncio.create_task(self._call_owner(plan, campaign, test.line))
         gate = await self._asked(plan, campaign, test)
+        if gate.state is GateState.SUPERSEDED:  # nobody has decided anything, so nobody is told so
+            calling.cancel()
+            await ended(calling)
+            return
         go, by = load_questions.decided(gate), load_questions.deciders(gate)
         line = self._load.result = test.line.model_copy(update={"go": go, "decided_by": by})
         await self._gates.on_record()
@@ -233,10 +259,14 @@ class LoadTest(StoppingRun):
             case TestVerdict.STOPPED:
                 return self._board.end(RunState.STOPPED, said)
             case _:
-                go = self._load.result.go if self._load.result else None
-                by = self._load.result.decided_by if self._load.result else ""
-                decided = f" {run_phrases.LOAD_DECIDED.format(names=by, what=go)}." if go else ""
-                return self._board.end(RunState.NOT_PASSED, f"{said}{decided}")
+                return self._board.end(RunState.NOT_PASSED, f"{said}{self._what_follows(line)}")
+
+    def _what_follows(self, line: TestLine) -> str:
+        """Return what was decided on a failed test, or why nothing was; empty where nobody was asked."""
+        result = self._load.result
+        if result is not None and result.go:
+            return f" {run_phrases.LOAD_DECIDED.format(names=result.decided_by, what=result.go)}."
+        return f" {run_phrases.LOAD_UNDECIDED}" if self._overtaking.overtakes(line) else ""
 
     # --- what does not come to a test -------------------------------------------------------------------
 
@@ -260,6 +290,26 @@ class LoadTest(StoppingRun):
             await self._tell_campaign(plan, self._load.result)
         return self._board.end(RunState.FAILED, said)
 
+    # --- newer tests of the campaign --------------------------------------------------------------------
+
+    @workflow.signal(
+        name="overtaken", description="For runs: a newer load test of the same campaign has passed or failed."
+    )
+    def overtaken(self, message: Any = None) -> None:
+        """Take the question back: it is about a test that says less than the newer one."""
+        if workflow.patched("overtaken-tests"):  # a worker that knows no such signal goes on without it
+            self._overtaking.hear(message)
+
+    # --- what is watched from outside -------------------------------------------------------------------
+
+    @workflow.query(name="made", description="For `holdfast load watch`: the test, its start, what it came to.")
+    def made(self) -> MadeTest:
+        """Return what somebody who reads the reports has to know of the test."""
+        result, view = self._load.result, self._board.view
+        verdict = result.verdict if result else None
+        told = {"headline": view.headline, "verdict": verdict, "open": not view.state.ended}
+        return self._made_as.model_copy(update=told)
+
     # --- what people say --------------------------------------------------------------------------------
 
     def _heed(self, word: Word) -> str:
@@ -279,6 +329,7 @@ class LoadTest(StoppingRun):
         """Show what was read, and who may stop it."""
         view, load = self._board.view, self._load
         view.title, view.digest, view.runbook = plan.spec.title, plan.digest, plan.spec.name
+        self._made_as.spec = plan.spec
         load.campaign = plan.campaign.name if plan.campaign else ""
         load.lasts_seconds = plan.spec.lasts.total_seconds()
         load.highest, load.may_stop = plan.highest, list(plan.may_stop)

@@ -12,6 +12,7 @@ with workflow.unsafe.imports_passed_through():
         FindWorkersRequest,
         FoundWorkers,
         LoadPlanActivities,
+        OvertakeRequest,
         PlanLoadRequest,
         TellCampaignRequest,
     )
@@ -116,14 +117,14 @@ async def make(request: MakeRequest, *, worker: str) -> ShardEnd:
 
 
 async def look(run: str, spec: LoadSpec, start_at: float) -> LoadLook:
-    """Return the newest figures after a while, or at once when a threshold aborts the test."""
+    """Return the newest figures at the next full second, or at once when a threshold aborts the test."""
     every = max(load_options.LOOK_EVERY, spec.lasts / load_options.MOST_LOOKS)
     return await call(
         LoadWatchActivities.watch_load,
         LoadWatchRequest(run=run, spec=spec, start_at=start_at, seconds=every.total_seconds()),
         returns=LoadLook,
         task_queue=options.WATCH_QUEUE,
-        start_to_close_timeout=every + options.ATTEMPT,
+        start_to_close_timeout=2 * every + options.ATTEMPT,
         heartbeat_timeout=options.HEARTBEAT,
         summary="how does it go?",
     )
@@ -161,4 +162,15 @@ async def tell_campaign(campaign: str, line: TestLine) -> None:
         returns=type(None),
         schedule_to_close_timeout=load_options.TELL_CAMPAIGN,
         summary=f"tell {campaign}: {line.verdict}",
+    )
+
+
+async def overtake(campaign: str, line: TestLine) -> None:
+    """Take back the questions about older tests of the campaign; raises ActivityError as `tell_campaign`."""
+    await call(
+        LoadPlanActivities.overtake_tests,
+        OvertakeRequest(campaign=campaign, line=line),
+        returns=type(None),
+        schedule_to_close_timeout=load_options.OVERTAKE,
+        summary=f"older tests of {campaign} are overtaken",
     )

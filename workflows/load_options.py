@@ -23,12 +23,17 @@ LEAD: Final = timedelta(seconds=3)
 LOAD_SPARE: Final = timedelta(hours=12)
 # A share that loses its worker again and again is given up: something kills them.
 MOST_ATTEMPTS: Final = 10
-# The newest figures are told this often, and never more often than so many times a test.
-LOOK_EVERY: Final = timedelta(seconds=3)
-MOST_LOOKS: Final = 50
+# The newest figures are shown this often, and never more often than so many times a test. A look is six events
+# of the history, a card eleven: an hour's test makes some 2,400, and the server ends no run below 51,200.
+LOOK_EVERY: Final = timedelta(seconds=1)
+MOST_LOOKS: Final = 300
+# The same for the card: a chat takes an edit every few seconds, not each second.
+CARD_EVERY: Final = timedelta(seconds=3)
+MOST_CARDS: Final = 50
 # A store that is down must not hold a look up for ever.
 CONCLUDE_ATTEMPT: Final = timedelta(minutes=10)
 TELL_CAMPAIGN: Final = timedelta(minutes=10)
+OVERTAKE: Final = timedelta(minutes=10)
 
 
 def own_queue(worker: str) -> str:

@@ -3,10 +3,12 @@
 from temporalio import workflow
 
 from workflows.gate import GateKeeper
+from workflows.moments import clock
 from workflows.questions import if_nothing
 
 with workflow.unsafe.imports_passed_through():
     from activities.load_watching import Concluded
+    from holdfast.domain import campaign_phrases as phrases
     from holdfast.domain.campaign import Go
     from holdfast.domain.evidence import Evidence
     from holdfast.domain.gates import Gate, Question
@@ -14,21 +16,17 @@ with workflow.unsafe.imports_passed_through():
 
 GATE = "failed-test"
 
-
-_TOLD = 4
+_TOLD = 3  # what broke, what saturates, what can be carried; the rest is in the run's timeline
 
 
 def ask_go(gates: GateKeeper, plan: LoadPlan, campaign: CampaignPart, test: Concluded) -> Gate:
     """Ask whether the campaign goes, does not go, or goes with limits, with the evidence in numbers."""
-    said = " ".join(test.sentences[:_TOLD])  # a chat cuts off what is longer, and the question with it
-    wanted = f" It had to carry {plan.highest:g} sessions a second." if plan.spec.peak else ""
     return gates.open(
         GATE,
         campaign.failed,
         Question(
             title=f"{campaign.title}: the load test has failed",
-            question=f"{said}{wanted} The window opens on {campaign.opens:%Y-%m-%d %H:%M %Z}. "
-            "Does the campaign go?",
+            question="Does the campaign go?",
             if_approved="The campaign goes as planned, although the test has failed.",
             if_rejected="The campaign does not go on this test; another one has to be passed.",
             if_nothing=if_nothing(
@@ -38,6 +36,7 @@ def ask_go(gates: GateKeeper, plan: LoadPlan, campaign: CampaignPart, test: Conc
             reject_label="No-go",
             limit_label="Go with limits",
             if_limited=f"The campaign goes with limits: {campaign.limits.rstrip('.')}.",
+            facts=_facts(plan, campaign, test),
         ),
         Evidence(
             plan={"campaign": campaign.name, "limits": campaign.limits, "opens": campaign.opens.isoformat()},
@@ -46,6 +45,12 @@ def ask_go(gates: GateKeeper, plan: LoadPlan, campaign: CampaignPart, test: Conc
             taken_at=workflow.now(),
         ),
     )
+
+
+def _facts(plan: LoadPlan, campaign: CampaignPart, test: Concluded) -> list[str]:
+    wanted = [phrases.FACT_WANTED.format(value=f"{plan.highest:g}")] if plan.spec.peak else []
+    opens = phrases.FACT_OPENS.format(at=clock(campaign.opens, campaign.time_zone))
+    return [*test.sentences[:_TOLD], *wanted, opens]
 
 
 def decided(gate: Gate) -> Go:

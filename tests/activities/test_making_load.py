@@ -10,10 +10,16 @@ from types import SimpleNamespace
 from typing import cast
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from temporalio.exceptions import ApplicationError
 from temporalio.testing import ActivityEnvironment
 
-from activities.load_watching import LoadWatchActivities, LoadWatchRequest
+from activities.load_watching import (
+    LoadWatchActivities,
+    LoadWatchRequest,
+    _due_in,  # pyright: ignore[reportPrivateUsage]  a rule by itself
+)
 from activities.loading import LoadActivities, MakeRequest, ReadyReport, ReadyRequest
 from holdfast.domain.errors import Unavailable
 from holdfast.loadgen.report import Report, Share
@@ -110,6 +116,18 @@ async def test_a_look_that_failed_goes_on_where_the_one_before_was() -> None:
             await ActivityEnvironment().run(watching.watch_load, request)
         log.down = False
     assert log.asked == [0, 1, 1, 2]
+
+
+@given(offset=st.floats(-3, 10_000), every=st.sampled_from([1.0, 4.5, 12.0]))
+def test_looks_are_told_at_full_multiples_from_the_start_and_never_twice_at_one(
+    offset: float, every: float
+) -> None:
+    now = time.time()
+    request = LoadWatchRequest(run="load-1", spec=load_test(), start_at=now - offset, seconds=every)
+    due = _due_in(request, now)
+    assert every / 4 <= due <= every * 5 / 4 + 1e-6
+    beyond = (offset + due) % every
+    assert min(beyond, every - beyond) < 1e-5
 
 
 async def test_a_worker_says_how_far_its_clock_is_ahead_of_the_servers() -> None:

@@ -18,7 +18,7 @@ from holdfast.i18n import speaking
 from holdfast.loadgen.result import LoadResult
 from holdfast.loadgen.safety import Limits
 from holdfast.runbook.library import RunbookLibrary
-from tests.cli.conftest import Told, told_by
+from tests.cli.conftest import Told, told_by, without_a_store
 from tests.loadgen.load_target import Seen, target
 
 Command = Callable[..., Told]
@@ -74,6 +74,7 @@ def load(tmp_path: Path, write: Callable[..., Path], capsys: pytest.CaptureFixtu
         limits=lambda: Limits(rate=100),
         secrets=lambda _: {"env:SHOP_KEY": "hush"},
         draw=load_chart,
+        watching=without_a_store,
     )
     app = App(name="holdfast", default_parameter=Parameter(negative=()), error_formatter=str)
     add_load(app, deps)

@@ -175,11 +175,90 @@ def test_where_no_resource_fits_it_says_that_it_is_not_known() -> None:
     pool = Queue(8, 0.1, seed=2)
     result = measured(130, support=Queue(60, 0.05, seed=3), orders=pool)
     resources = {"memory": noise(93, 1, 100), "disk": noise(10, 3, 100), "files": noise(500, 20)}
-    for given in ({}, {"orders": resources}, {"support": {"CPU": pool.utilisation()}}):
+    for given in (
+        {},
+        {"orders": resources},
+        {"support": resources},
+        {"support": {"memory": noise(97, 2, 100)}},
+    ):
         found = find(result, given).saturation
         assert found is not None
         assert (found.resource, found.sure) == ("", "not known")
         assert "Which resource ran out is not known" in found.why
+
+
+def test_a_pool_that_another_context_names_too_is_likely_and_said_with_that_context() -> None:
+    pool = Queue(8, 0.1, seed=2)
+    result = measured(130, support=Queue(60, 0.05, seed=3), orders=pool)
+    shared = {"pool": pool.utilisation(), "memory": noise(93, 1, 100)}
+    found = find(result, {"orders": {"disk": noise(10, 3, 100)}, "support": shared}).saturation
+    assert found is not None
+    assert (found.context, found.resource, found.resource_of) == ("orders", "pool", "support")
+    assert found.sure == "likely"
+    assert "Likely: pool of support (" in found.why
+
+
+def test_its_own_resource_goes_before_one_of_another_context() -> None:
+    pool = Queue(8, 0.1, seed=2)
+    result = measured(130, support=Queue(60, 0.05, seed=3), orders=pool)
+    used = pool.utilisation()
+    found = find(result, {"support": {"CPU": used}, "orders": {"pool": used}}).saturation
+    assert found is not None
+    assert (found.resource, found.resource_of, found.sure) == ("pool", "", "sure")
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_what_is_full_all_the_time_for_another_reason_is_not_blamed(seed: int) -> None:
+    pool = Queue(8, 0.1, seed=2)
+    result = measured(130, support=Queue(60, 0.05, seed=3), orders=pool)
+    fills = noise(0, 0.5, 100, seed=seed)
+    fuller = [90 + 9 * n / SECONDS + value for n, value in enumerate(fills.values)]
+    backups = {"disk": noise(97, 2, 100, seed=seed), "archive": Resource(fills.times, fuller, full_at=100)}
+    found = find(result, {"support": backups}).saturation
+    assert found is not None
+    assert (found.resource, found.sure) == ("", "not known")
+
+
+def test_contexts_that_break_together_are_one_event_and_the_one_that_knows_its_resource_names_it() -> None:
+    pool = Queue(8, 0.1, seed=2)
+    result = measured(130, support=Queue(8, 0.1, seed=2), orders=pool)
+    first = find(result).saturation
+    assert first is not None
+    other = "orders" if first.context == "support" else "support"
+    assert first.together == [other]
+    shared = {other: {"pool": pool.utilisation()}, "billing": {"pool": pool.utilisation()}}
+    found = find(result, shared).saturation
+    assert found is not None
+    assert (found.resource, found.resource_of, found.sure) == ("pool", other, "likely")
+    assert found.why.startswith(f"{first.context} saturates first, with it {other}, at ")
+
+
+def test_a_context_that_breaks_much_later_is_another_event() -> None:
+    result = measured(160, support=Queue(6, 0.05, seed=3), orders=Queue(4, 0.05, seed=2))
+    found = find(result).saturation
+    assert found is not None
+    assert (found.context, found.together) == ("orders", [])
+
+
+def test_a_test_of_half_a_minute_is_long_enough_to_name_the_pool() -> None:
+    """The shape of a demo: stairs of six seconds, a wait for a connection that is smoothed over ten."""
+    waits = [0.001, 0.001, 0.24, 0.37, 0.37, 0.41, 0.49, 0.46, 0.46, 0.45, 0.54, 0.60, 0.62, 0.62, 0.68, 0.86]
+    waits += [1.18, 1.36, 1.44, 1.65, 1.91, 2.18, 2.49, 2.78]
+    pool = Resource([float(n) for n in range(24)], waits, full_at=0.5)
+    spec = load_test(
+        phases=[{"rate": rate, "for": "6s"} for rate in (15, 30, 45, 60)], ceilings={"rate": 10_000}
+    )
+    totals = Totals(spec)
+    slow = {
+        n: [600.0 if n < 12 else min(3800.0, 600.0 + 350 * (n - 11))] * (4, 8, 12, 15)[n // 6]
+        for n in range(24)
+    }
+    totals.add(report(24.0, {n: {"ask": said(slow[n]), "pay": said(slow[n])} for n in slow}, done=True))
+    result = result_of(totals, started_at=datetime(2026, 3, 1, tzinfo=UTC)).model_copy(update={"flaws": []})
+    found = find(result, {"support": {"pool": pool}, "orders": {"pool": pool}}).saturation
+    assert found is not None
+    assert (found.resource, found.sure) == ("pool", "sure")
+    assert "% of its limit, correlation with the latency 0.9" in found.why
 
 
 def test_a_resource_with_gaps_and_a_slow_scrape_is_found_all_the_same() -> None:

@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 
 from holdfast.loadgen.arrivals import Arrivals, Rates
 from holdfast.loadgen.draws import Draws
-from holdfast.runbook.kinds.load import LoadSpec, Phase, Scenario
+from holdfast.runbook.kinds.load import LoadSpec, Phase
+from holdfast.runbook.kinds.load_scenario import Scenario
 from tests.loadgen.engine_targets import get, load_of
 
 

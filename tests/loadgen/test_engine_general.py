@@ -1,4 +1,5 @@
 import asyncio
+import socket
 import ssl
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -8,6 +9,8 @@ from typing import cast
 import h2.config
 import h2.connection
 import h2.events
+import h2.exceptions
+import httpx
 import pytest
 
 from tests.loadgen.engine_targets import certificate, get, load_of, made
@@ -111,6 +114,57 @@ async def test_http2_connections_that_close_are_errors(tls: tuple[ssl.SSLContext
     outcome = run.outcome()
     assert outcome["due"] == 20
     assert outcome.get("closed", 0) + outcome.get("protocol", 0) + outcome.get("connect", 0) == 20
+
+
+@pytest.mark.parametrize(
+    ("error", "kind"),
+    [
+        (TimeoutError(), "timeout"),
+        (httpx.ReadTimeout("slow"), "timeout"),
+        (httpx.ConnectError("refused"), "connect"),
+        (ConnectionRefusedError(111, "refused"), "connect"),
+        (ssl.SSLCertVerificationError("self-signed"), "connect"),
+        (socket.gaierror(-2, "not known"), "connect"),
+        (ConnectionResetError(104, "reset"), "closed"),
+        (httpx.ReadError("gone"), "closed"),
+        (httpx.CloseError("gone"), "closed"),
+        (OSError(9, "bad file descriptor"), "closed"),
+        (httpx.RemoteProtocolError("bad frame"), "protocol"),
+        (h2.exceptions.ProtocolError("bad frame"), "protocol"),
+        (KeyError(7), "protocol"),
+        (ValueError("no header"), "protocol"),
+    ],
+    ids=lambda value: type(value).__name__ if isinstance(value, Exception) else value,
+)
+async def test_whatever_error_a_general_client_raises_is_counted_as_what_it_is(
+    tls: tuple[ssl.SSLContext, str], monkeypatch: pytest.MonkeyPatch, error: Exception, kind: str
+) -> None:
+    async def failing(self: httpx.AsyncClient, request: httpx.Request) -> httpx.Response:
+        raise error
+
+    monkeypatch.setattr(httpx.AsyncClient, "send", failing)
+    async with _speaking(tls[0]) as target:
+        run = await made(load_of(target.url, get(), target={"ca": tls[1], "http2": True}))
+
+    assert run.outcome() == {"due": 20, kind: 20}
+
+
+async def test_a_speaker_of_no_http2_is_an_error_of_the_protocol(tls: tuple[ssl.SSLContext, str]) -> None:
+    async def nonsense(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.read(100)
+        writer.write(b"\0" * 200)
+        writer.close()
+
+    tls[0].set_alpn_protocols(["h2"])
+    server = await asyncio.start_server(nonsense, "127.0.0.1", 0, ssl=tls[0])
+    async with server:
+        url = f"https://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+        run = await made(load_of(url, get(), target={"ca": tls[1], "http2": True}))
+
+    outcome = run.outcome()
+    assert outcome.pop("due") == 20
+    assert sum(outcome.values()) == 20, "none has an unknown end"
+    assert outcome.keys() <= {"protocol", "closed"}
 
 
 async def test_http2_follows_no_redirect_so_the_allow_list_cannot_be_left(

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from holdfast.loadgen.answers import Rules
-from holdfast.runbook.kinds.load import Check, Extract
+from holdfast.runbook.kinds.load_scenario import Check, Extract
 from tests.loadgen.engine_targets import Asked, answer, get, load_of, made, serving
 
 

@@ -64,6 +64,29 @@ async def test_a_whole_answer_is_read_however_it_is_framed(handler: Handler) -> 
     assert run.latencies().count == 20
 
 
+TRAILED = (
+    b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nTrailer: X-Ticket\r\nX-Ticket: T-1\r\n\r\n"
+    b"9\r\nwikipedia\r\n0\r\nX-Ticket: T-2\r\nX-Late: yes\r\n\r\n"
+)
+
+
+@pytest.mark.parametrize("handler", [always(TRAILED), _pieces(TRAILED)], ids=["at once", "in pieces"])
+async def test_what_comes_behind_a_chunked_body_is_no_header(handler: Handler) -> None:
+    first = get("first", "/first", extract={"ticket": {"header": "X-Ticket"}}, **CONTAINS)
+    late = get("late", "/late", extract={"late": {"header": "X-Late"}})
+    async with serving(handler) as target:
+        run = await made(load_of(target.url, first, get("second", "/second/{ticket}"), late))
+        asked = {each.path for each in target.asked}
+
+    assert run.outcome("first") == {"due": 20, "good": 20}
+    assert "/second/T-1" in asked
+    assert "/second/T-2" not in asked
+    assert run.outcome("late")["due"] == 20
+    assert "good" not in run.outcome("late")
+    # None of it closes the connection, either.
+    assert len({each.connection for each in target.asked}) < 20
+
+
 @pytest.mark.parametrize("status", [204, 304])
 async def test_an_answer_without_content_needs_no_length(status: int) -> None:
     data = f"HTTP/1.1 {status} Nothing\r\n\r\n".encode()

@@ -1,15 +1,16 @@
+import re
 from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 
 from holdfast.domain.campaign import TestVerdict as Verdict  # by its own name pytest would collect it
-from holdfast.i18n import speaking
+from holdfast.i18n import speaking, understood
 from holdfast.loadgen import thresholds, words
 from holdfast.loadgen.histogram import Histogram
 from holdfast.loadgen.outcome import result_of
 from holdfast.loadgen.report import Health, Report
-from holdfast.loadgen.result import Broken, Flaw, LoadResult, Saturation
+from holdfast.loadgen.result import Broken, Capacity, Flaw, LoadResult, Saturation
 from holdfast.loadgen.totals import Totals
 from tests.loadgen.load_figures import load_test, report, said, steady
 
@@ -33,7 +34,7 @@ def test_a_test_whose_thresholds_hold_has_passed() -> None:
     assert words.sentences(result) == [
         "Every threshold held.",
         "No context saturated.",
-        "Everything held up to 10/s; more was not tried.",
+        "Everything held up to 10 sessions/s; more was not tried.",
     ]
 
 
@@ -68,7 +69,8 @@ def test_a_broken_threshold_fails_the_test() -> None:
     assert result.verdict is Verdict.FAILED
     assert [phase.held for phase in result.phases] == [False]
     assert words.headline(result) == (
-        "The test failed. support: latency p95 is 20 ms, at most 10 ms is allowed; since 0:00, at 10/s."
+        "The test failed. support: latency p95 is 20 ms, at most 10 ms is allowed; "
+        "since 0:00, at 10 sessions/s."
     )
     assert result.capacity is not None
     assert result.capacity.rate is None
@@ -171,8 +173,8 @@ def test_headroom_is_against_the_peak_of_the_plan() -> None:
     assert failed.capacity.headroom_percent == pytest.approx(-10)
     assert failed.capacity.headroom_with_factor_percent == pytest.approx(-40)
     assert words.capacity_words(failed.capacity) == (
-        "Everything held up to 90/s, and not above. Headroom: -10 % above the expected peak of 100/s, "
-        "-40 % above the peak times 1.5."
+        "Everything held up to 90 sessions/s, and not above. That is 10 % short of the expected peak of 100/s, "
+        "40 % short of the peak times 1.5."
     )
 
 
@@ -212,10 +214,10 @@ def test_what_does_not_hold_is_said_in_russian_too(what: str) -> None:
     english = words.broken_words(broken)
     with speaking("ru"):
         russian = words.broken_words(broken)
-    assert "since 1:15, at 80/s" in english
+    assert "since 1:15, at 80 sessions/s" in english
     assert "1:15" in russian
     assert "since" not in russian
-    assert "80/с" in russian
+    assert "80 сессий/с" in russian
 
 
 @pytest.mark.parametrize("sign", ["latency", "throughput", "errors"])
@@ -225,10 +227,55 @@ def test_what_saturates_is_said_in_russian_too(sign: str, sure: str) -> None:
     found = Saturation(context="support", rate=84, at=200, sign=sign, resource=resource, sure=sure)
     found.utilisation, found.correlation = 0.97, 0.914
     english = words.saturation_words(found)
-    assert english.startswith("support saturates first, at 84/s (since 3:20): ")
+    assert english.startswith("support saturates first, at 84 sessions/s (since 3:20): ")
     assert ("97 % in use, correlation with the latency 0.91" in english) is bool(resource)
     with speaking("ru"):
         assert "saturates" not in words.saturation_words(found)
+
+
+def test_what_saturates_together_and_whose_resource_it_is_are_said() -> None:
+    found = Saturation(context="checkout", rate=35.6, at=12, sign="latency", together=["account", "support"])
+    found.resource, found.resource_of, found.sure = "crm-pool", "support", "likely"
+    found.utilisation, found.correlation = 3.56, 0.961
+    english = words.saturation_words(found)
+    assert english == (
+        "checkout saturates first, with it account, support, at 36 sessions/s (since 0:12): "
+        "its answers get slow. "
+        "Likely: crm-pool of support (356 % of its limit, correlation with the latency 0.96)."
+    )
+    with speaking("ru"):
+        russian = words.saturation_words(found)
+        assert russian == understood(english)
+    assert "crm-pool у support (356 % от предела" in russian
+
+
+@pytest.mark.parametrize(
+    ("plain", "factor", "said"),
+    [
+        (20, 1.5, "That is 20 % above the expected peak of 100/s, 20 % short of the peak times 1.5."),
+        (0.2, 1.0, "That is exactly the expected peak of 100/s."),
+        (-25, 2.0, "That is 25 % short of the expected peak of 100/s, 62 % short of the peak times 2."),
+    ],
+)
+def test_what_is_carried_is_held_against_the_plan_without_a_minus(
+    plain: float, factor: float, said: str
+) -> None:
+    rate = 100 + plain
+    capacity = Capacity(
+        rate=rate,
+        expected_peak=100,
+        safety_factor=factor,
+        headroom_percent=plain,
+        headroom_with_factor_percent=100 * (rate / 100 / factor - 1),
+    )
+    assert (
+        words.capacity_words(capacity) == f"Everything held up to {rate:.0f} sessions/s, and not above. {said}"
+    )
+    english = words.capacity_words(capacity)
+    with speaking("ru"):
+        russian = words.capacity_words(capacity)
+        assert russian == understood(english)
+    assert not re.search("[A-Za-z]", russian)
 
 
 @pytest.mark.parametrize("verdict", list(Verdict))

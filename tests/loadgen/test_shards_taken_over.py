@@ -15,7 +15,6 @@ from typing import Any
 
 import pytest
 import yaml
-from temporalio.client import Client
 
 from holdfast.adapters.sql_store import SqlStore
 from holdfast.adapters.sql_store.database import Database
@@ -47,7 +46,8 @@ class Makers:
 
     async def add(self, *command: str) -> Process:
         """Start one more; `command` starts its generators."""
-        return await self.stack.enter_async_context(maker(self.house.client, self.url, *command))
+        address = self.house.client.service_client.config.target_host
+        return await self.stack.enter_async_context(maker(address, self.url, *command))
 
     async def result(self, run: str) -> dict[str, Any]:
         test: KeptTest | None = await self.house.log.test(run)
@@ -56,9 +56,8 @@ class Makers:
 
 
 @asynccontextmanager
-async def maker(client: Client, url: str, *command: str) -> AsyncIterator[Process]:
-    """A load worker in a process of its own."""
-    address = client.service_client.config.target_host
+async def maker(address: str, url: str, *command: str) -> AsyncIterator[Process]:
+    """A load worker in a process of its own, which finds the server there."""
     process = await asyncio.create_subprocess_exec(
         *(sys.executable, str(_SCRIPT), address, url, *command),
         stdout=PIPE,
@@ -155,6 +154,76 @@ async def test_a_worker_that_hangs_makes_nothing_that_is_taken_over(tmp_path: Pa
         assert totals.doubled == 0
         assert len(target.arrivals) <= planned
         assert planned - len(target.arrivals) <= 2 * _RATE
+
+
+class Proxy:
+    """Stands between a load worker and the server; `cut` lets nothing through any more, and closes nothing."""
+
+    def __init__(self, address: str) -> None:
+        self._host, _, port = address.partition(":")
+        self._port = int(port)
+        self._through = asyncio.Event()
+        self._through.set()
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    def cut(self) -> None:
+        self._through.clear()
+
+    @asynccontextmanager
+    async def serving(self) -> AsyncIterator[str]:
+        server = await asyncio.start_server(self._serve, "127.0.0.1", 0)
+        try:
+            yield f"127.0.0.1:{server.sockets[0].getsockname()[1]}"
+        finally:
+            server.close()
+            for task in self._tasks:
+                task.cancel()
+            await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        there, back = await asyncio.open_connection(self._host, self._port)
+        for source, sink in ((reader, back), (there, writer)):
+            self._tasks.add(asyncio.create_task(self._forward(source, sink)))
+
+    async def _forward(self, source: asyncio.StreamReader, sink: asyncio.StreamWriter) -> None:
+        try:
+            while data := await source.read(65536):
+                await self._through.wait()
+                sink.write(data)
+                await sink.drain()
+        finally:
+            sink.close()
+
+
+@pytest.mark.slow
+async def test_a_worker_that_is_cut_off_from_the_server_stops_when_its_share_is_taken_over(
+    tmp_path: Path,
+) -> None:
+    async with open_makers(tmp_path, _QUICK) as makers:
+        house, target = makers.house, makers.target
+        proxy = Proxy(house.client.service_client.config.target_host)
+        address = await makers.stack.enter_async_context(proxy.serving())
+        await makers.stack.enter_async_context(maker(address, makers.url))
+        await makers.add()
+        run = await house.start(house.write(target.url, rate=_RATE, lasts=_LASTS))
+        await eventually(lambda: len(target.arrivals) >= 2 * _RATE)
+        proxy.cut()
+        report: dict[str, Any] = await run.result()
+        said = [line["text"] for line in report["view"]["log"]]
+        assert [text for text in said if text.endswith("has lost its worker and is taken over")]
+        name = run.handle.id
+        await eventually(lambda: _has_given_up(house, name))
+        kept, _ = await house.log.reports(name)
+        totals = Totals(spec_of(house, report["view"]["runbook"]))
+        for each in kept:
+            totals.add(each.report, attempt=each.attempt)
+        # Its share is half of the rate; without an end of its own it would go on for five seconds.
+        assert totals.doubled <= _RATE / 2
+
+
+async def _has_given_up(house: LoadHouse, run: str) -> bool:
+    kept, _ = await house.log.reports(run)
+    return any(each.attempt == 1 and each.report.stopped for each in kept)
 
 
 async def _said_its_last(house: LoadHouse, run: str) -> bool:

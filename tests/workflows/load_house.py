@@ -23,6 +23,7 @@ from holdfast.adapters.generators import ProcessGenerators
 from holdfast.adapters.temporal.conversion import DATA_CONVERTER
 from holdfast.adapters.temporal.history import TemporalHistory
 from holdfast.adapters.temporal.holds import TemporalHolds
+from holdfast.adapters.temporal.load_workers import TemporalLeases
 from holdfast.adapters.temporal.runs import TemporalRuns
 from holdfast.domain.campaign import Go, LoadView, TestLine
 from holdfast.domain.errors import Unavailable
@@ -64,6 +65,10 @@ class MemoryLoadLog:
         self._look()
         rows = self.kept.get(run, [])
         return rows[after:], len(rows)
+
+    async def newest_attempt(self, run: str, shard: int) -> int:
+        self._look()
+        return max((r.attempt for r in self.kept.get(run, []) if r.shard == shard), default=0)
 
     async def finish(self, test: KeptTest) -> None:
         self._look()
@@ -312,7 +317,9 @@ async def open_load_house(client: Client, directory: Path, *, making: int = 2) -
             generators = ProcessGenerators(reveal)
             stack.push_async_callback(generators.aclose)
             for worker in load_workers(
-                own, LoadActivities(generators, lambda: house.log), name=f"maker-{next(_numbers)}"
+                own,
+                LoadActivities(generators, lambda: house.log, leases=TemporalLeases(own)),
+                name=f"maker-{next(_numbers)}",
             ):
                 await stack.enter_async_context(worker)
         for worker in house.workers():

@@ -15,6 +15,7 @@ from holdfast.adapters.generators import ProcessGenerators
 from holdfast.adapters.sql_store.database import Database
 from holdfast.adapters.sql_store.load_log import SqlLoadLog
 from holdfast.adapters.temporal.conversion import DATA_CONVERTER
+from holdfast.adapters.temporal.load_workers import TemporalLeases
 from workers.load import load_workers
 from workers.systems import reveal
 
@@ -25,7 +26,8 @@ async def serve(address: str, url: str, *command: str) -> None:
     generators = ProcessGenerators(reveal, command=command) if command else ProcessGenerators(reveal)
     told = asyncio.Event()
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, told.set)
-    own, shared = load_workers(client, LoadActivities(generators, lambda: log))
+    making = LoadActivities(generators, lambda: log, leases=TemporalLeases(client))
+    own, shared = load_workers(client, making)
     async with own, shared:
         print("READY", flush=True)  # noqa: T201  its parent reads it
         await told.wait()

@@ -1,5 +1,6 @@
 """Load tests as runs: made by every load worker, watched, stopped, added up, decided on."""
 
+import re
 import time
 from collections.abc import AsyncIterator
 from datetime import timedelta
@@ -8,16 +9,19 @@ from typing import Any
 
 import pytest
 import yaml
-from temporalio.client import WorkflowFailureError
+from temporalio.client import Client, WorkflowFailureError
 from temporalio.common import SearchAttributeKey, SearchAttributePair, TypedSearchAttributes
 from temporalio.testing import TimeSkipper, WorkflowEnvironment
 from temporalio.worker import UnsandboxedWorkflowRunner, Worker
 
+from holdfast.adapters.temporal.load_workers import TemporalLoadRuns
+from holdfast.apps.cli.load_live import LoadWatching, Watcher
 from holdfast.domain import campaign as campaigns
 from holdfast.domain.campaign import Go
 from holdfast.domain.decisions import Choice
-from holdfast.domain.errors import DecisionRefused
+from holdfast.domain.errors import DecisionRefused, InvalidInput, UnknownName
 from holdfast.domain.view import RunState
+from holdfast.ports.load import KeptTest
 from tests.fakes import eventually
 from tests.server import start_server
 from tests.workflows.load_house import (
@@ -37,6 +41,13 @@ async def load_server() -> AsyncIterator[WorkflowEnvironment]:
     quick = {"history.timerProcessorMaxTimeShift": '"100ms"'}
     async with await start_server({**TIME_SKIPPING_CONFIG, **quick}) as environment:
         yield environment
+
+
+def watched_runs(loads: LoadHouse) -> TemporalLoadRuns:
+    async def connect() -> Client:
+        return loads.client
+
+    return TemporalLoadRuns(connect, address="the test server")
 
 
 @pytest.fixture(scope="module")
@@ -88,6 +99,51 @@ async def test_a_stop_by_a_person_ends_the_arrivals_at_the_target_within_a_secon
     await load_replays(run)
 
 
+async def test_a_test_is_watched_second_by_second_from_outside_until_its_result(
+    loads: LoadHouse, target: CountingTarget
+) -> None:
+    run = await loads.start(loads.write(target.url, rate=20, lasts=4))
+    seconds: list[int] = []
+    said: list[str] = []
+    watcher = Watcher(
+        LoadWatching(loads.log, watched_runs(loads)),
+        run.handle.id,
+        show=lambda _, live: seconds.append(live.second),
+        say=said.append,
+    )
+    kept = await watcher.end()
+    assert isinstance(kept, KeptTest)
+    assert kept.run == run.handle.id
+    assert kept.line.verdict is campaigns.TestVerdict.PASSED
+    assert seconds, "some second was seen while it ran"
+    assert seconds == sorted(set(seconds)), "none twice, none out of order"
+    assert said[-1].startswith(("reading", "asking", "2 generators begin"))
+    await run.result()
+    assert await watcher.end() == kept
+
+
+async def test_what_is_watched_is_an_open_load_test_or_it_is_said(
+    loads: LoadHouse, target: CountingTarget
+) -> None:
+    runs = watched_runs(loads)
+    with pytest.raises(UnknownName, match="unknown run 'load-none'"):
+        await runs.made("load-none")
+    other = await loads.client.start_workflow("campaign", id="no-load-test", task_queue="nobody-serves-this")
+    with pytest.raises(InvalidInput, match="run 'no-load-test' is no load test"):
+        await runs.made("no-load-test")
+    await other.terminate()
+    run = await loads.start(loads.write(target.url, rate=20, lasts=30))
+    await run.until(lambda view: view.state is RunState.TESTING)
+    assert (made := await runs.made(run.handle.id)).open
+    assert made.spec is not None
+    assert made.spec.name == run.name
+    assert made.start_at > time.time() - 60
+    await run.say("stop")
+    await run.result()
+    made = await runs.made(run.handle.id)
+    assert (made.open, made.verdict) == (False, campaigns.TestVerdict.STOPPED)
+
+
 async def test_a_stranger_cannot_stop_a_test(loads: LoadHouse, target: CountingTarget) -> None:
     run = await loads.start(loads.write(target.url, rate=20, lasts=20))
     await run.until(lambda view: view.state is RunState.TESTING)
@@ -137,10 +193,14 @@ async def _decided(
             target.answer = CountingTarget().answer
         assert gate.title == "Autumn sale: the load test has failed"
         assert [gate.label(choice) for choice in gate.choices] == ["Go", "Go with limits", "No-go"]
-        assert "40 sessions a second" in gate.question
+        assert gate.question == "Does the campaign go?"
+        assert gate.facts[0].startswith("The test ")
+        assert gate.facts[-2] == "It had to carry 40 sessions a second."
+        assert re.fullmatch(r"The window opens on \d{4}-\d\d-\d\d \d\d:\d\d MSK\.", gate.facts[-1])
         assert gate.if_limited == "The campaign goes with limits: Half of the announcements wait."
         assert gate.basis is not None
-        assert gate.basis.risk["errors"] == "100 %"
+        # What was under way when the test was aborted ended in nothing; all else failed.
+        assert float(gate.basis.risk["errors"].removesuffix(" %")) > 80
         await eventually(lambda: [s for s in loads.private.said if s.person == "gleb"])
         await run.answer(Choice.LIMIT, gate=gate)
         report = await run.result()

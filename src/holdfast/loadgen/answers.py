@@ -5,7 +5,7 @@ import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from holdfast.runbook.kinds.load import Check, Extract
+from holdfast.runbook.kinds.load_scenario import Check, Extract
 
 _MISSING = object()
 _decoded = json.JSONDecoder().raw_decode

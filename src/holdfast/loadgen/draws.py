@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from holdfast.loadgen.arrivals import Integers
-from holdfast.runbook.kinds.load import Range, Scenario
+from holdfast.runbook.kinds.load_scenario import Range, Scenario
 
 _GOLDEN = 0x9E3779B97F4A7C15
 _MIX_1 = 0xBF58476D1CE4E5B9

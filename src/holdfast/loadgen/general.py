@@ -5,6 +5,7 @@ open model does not wait, so there are as many clients, each with its connection
 """
 
 import asyncio
+import socket
 import ssl
 from time import monotonic
 
@@ -94,11 +95,9 @@ class GeneralPool:
         try:
             async with asyncio.timeout(max(due + step.timeout - monotonic(), 0)):
                 answer = await client.send(_request(self._base, data))
-        except TimeoutError:
-            cell.failed("timeout")
-            return
-        except httpx.HTTPError as error:
-            cell.failed(_kind(error))
+        except Exception as error:  # noqa: BLE001  whatever ails a client, its request has failed
+            if not self._stopped:  # then it is counted already
+                cell.failed(_kind(error))
             return
         finally:
             self._done_with(client)
@@ -150,12 +149,20 @@ def _request(base: str, data: bytes) -> httpx.Request:
     return httpx.Request(method.decode(), base + path.decode(), headers=headers, content=body)
 
 
-def _kind(error: httpx.HTTPError) -> str:
-    if isinstance(error, httpx.ConnectError):
-        return "connect"
-    if isinstance(error, httpx.ReadError | httpx.WriteError | httpx.CloseError):
-        return "closed"
-    return "protocol"
+def _kind(error: Exception) -> str:
+    """Name what went wrong, as the engine does; the client lets errors of its own parts through.
+
+    A host without an address and a certificate that is no good are `OSError`s as a broken connection is.
+    """
+    match error:
+        case TimeoutError() | httpx.TimeoutException():
+            return "timeout"
+        case httpx.ConnectError() | ssl.SSLError() | socket.gaierror() | ConnectionRefusedError():
+            return "connect"
+        case httpx.NetworkError() | OSError() | EOFError():
+            return "closed"
+        case _:
+            return "protocol"
 
 
 def _context(name: str, target: Target) -> ssl.SSLContext:

@@ -29,7 +29,7 @@ from holdfast.loadgen.pacing import Backlog, HealthMeter
 from holdfast.loadgen.report import Health, Report, Second, Share
 from holdfast.loadgen.sessions import GENERAL_CLIENT, Course, Pool, Session, plans
 from holdfast.loadgen.templates import request_template
-from holdfast.runbook.kinds.load import Target
+from holdfast.runbook.kinds.load import LoadSpec, Target
 
 _MOST_AT_ONCE = 256
 # Opening a connection costs as much as several requests. If the target stalls, answers that have come in the
@@ -70,29 +70,18 @@ class Generator:
         self._ends = self._zero + spec.ceilings.lasts.total_seconds()
         self._on_time = spec.on_time.total_seconds()
         self._ceiling = spec.ceilings.in_flight
-        longest = max(step.timeout.total_seconds() for step in spec.steps)
-        self._ledger = Ledger([step.name for step in spec.steps], longest + _LATE_ANSWERS_SECONDS)
-        self._pools: dict[str, Pool] = {
-            name: _pool(name, target, self._on_time) for name, target in spec.targets.items()
-        }
+        self._ledger = _ledger(spec)
+        self._pools = {name: _pool(name, target, self._on_time) for name, target in spec.targets.items()}
         self._draws = Draws(spec.seed, spec.scenarios)
-        # Ids grow from run to run, so that a bot does not take a second run for repeated updates.
-        first_id = int(share.start_at * _UPDATES_PER_SECOND)
-        self._course = Course(
-            draws=self._draws,
-            ledger=self._ledger,
-            zero=self._zero,
-            ends=self._ends,
-            on_time=self._on_time,
-            first_id=first_id,
-            steps=len(spec.steps),
-            later=self._later,
-        )
+        self._course = self._new_course()
         self._plans = plans(
             spec.scenarios,
             lambda step: request_template(step, spec.targets[step.target], share.secrets, share.name),
             self._pools,
         )
+        self._client = _client(spec)
+        self._steps_a_session = _steps_a_session(spec)
+        # What is due: the newest chunk of arrivals, how far it is sent, and sessions that think.
         self._thinking: list[tuple[float, int, Session]] = []
         self._order = count()
         self._chunks: Iterator[Chunk] = iter(())
@@ -101,21 +90,17 @@ class Generator:
         self._numbers: list[int] = []
         self._next = 0
         self._second_ends = -math.inf
+        # How well it keeps up.
         self._lag = 0.0
         self._backlog = Backlog(self._on_time, self._course.too_late)
-        weights = sum(scenario.weight for scenario in spec.scenarios)
-        steps = sum(scenario.weight * len(scenario.steps) for scenario in spec.scenarios)
-        self._steps_a_session = steps / weights
+        self._health = HealthMeter(self._zero)
         self._rests = False
+        # How far it has come.
         self._stopped = ""
         self._ready = False
         self._finished = asyncio.Event()
         self._timers: dict[str, asyncio.Handle] = {}
         self._reported_to = share.from_offset
-        self._health = HealthMeter(self._zero)
-        names = ["protocol"] if not all(target.http2 for target in spec.targets.values()) else []
-        general = [GENERAL_CLIENT] if any(target.http2 for target in spec.targets.values()) else []
-        self._client = " + ".join(names + general)
 
     async def run(self) -> None:
         """Make the share, from its start until the last session has ended or `stop`.
@@ -151,6 +136,22 @@ class Generator:
         self._drop_until(monotonic())
         self._close()
         self._finished.set()
+
+    def _new_course(self) -> Course:
+        """Return what the sessions share.
+
+        Ids grow from run to run, so that a bot does not take a second run for repeated updates.
+        """
+        return Course(
+            draws=self._draws,
+            ledger=self._ledger,
+            zero=self._zero,
+            ends=self._ends,
+            on_time=self._on_time,
+            first_id=int(self._share.start_at * _UPDATES_PER_SECOND),
+            steps=len(self._share.spec.steps),
+            later=self._later,
+        )
 
     async def _get_ready(self) -> None:
         share = self._share
@@ -358,6 +359,23 @@ async def _either(event: asyncio.Event, seconds: float) -> None:
     if seconds > 0:
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(event.wait(), seconds)
+
+
+def _ledger(spec: LoadSpec) -> Ledger:
+    longest = max(step.timeout.total_seconds() for step in spec.steps)
+    return Ledger([step.name for step in spec.steps], longest + _LATE_ANSWERS_SECONDS)
+
+
+def _steps_a_session(spec: LoadSpec) -> float:
+    """Return how many steps a session has on average."""
+    weights = sum(scenario.weight for scenario in spec.scenarios)
+    return sum(scenario.weight * len(scenario.steps) for scenario in spec.scenarios) / weights
+
+
+def _client(spec: LoadSpec) -> str:
+    """Name what serves the targets, for the reports."""
+    general = {target.http2 for target in spec.targets.values()}
+    return " + ".join([*["protocol"] * (False in general), *[GENERAL_CLIENT] * (True in general)])
 
 
 def _pool(name: str, target: Target, on_time: float) -> Pool:

@@ -3,6 +3,7 @@
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
+from typing import Any
 
 from holdfast.domain.campaign import TestVerdict
 from holdfast.loadgen import capacity, thresholds
@@ -36,14 +37,9 @@ def result_of(
         aborted: the thresholds that it was stopped for.
         resources: of each context, by name; they can come later, see `with_resources`.
     """
-    spec, early = totals.spec, bool(stopped or aborted)
-    until = totals.full_until() if early else math.ceil(spec.lasts.total_seconds()) + 1
-    whole = totals.of_steps(totals.steps_of(ANY_STEP))
+    spec = totals.spec
     broken = sorted([*aborted, *_not_said(thresholds.of_stretches(totals), aborted)], key=lambda b: b.since)
-    flaws = _flaws(totals, whole, until, early=early)
-    if not (flaws or early or broken):
-        flaws = list(_untested(totals, whole))
-    points = totals.points()
+    flaws = _all_flaws(totals, broken, early=bool(stopped or aborted))
     result = LoadResult(
         runbook=spec.name,
         title=spec.title,
@@ -56,21 +52,13 @@ def result_of(
         verdict=_verdict(stopped, flaws, broken),
         flaws=flaws,
         stopped=stopped,
-        planned=totals.planned.before(until),
-        lost=totals.lost(until),
-        late_percent=_percent(whole.late, whole.due),
-        unsent_percent=_percent(whole.unsent, whole.due),
-        figures=_all_figures(totals, None, max(totals.furthest, 1.0)),
-        phases=_phases(totals, broken, early=early),
-        every_seconds=totals.every,
-        series=[Series(name=name, points=_row(points, name)) for name in (ANY_STEP, *totals.contexts)],
-        rates=[totals.planned_rate((n + 0.5) * totals.every) for n in range(max(points, default=-1) + 1)],
         broken=broken,
         health=totals.worst_health,
+        expected_peak=spec.peak.expected_peak if spec.peak else None,
+        safety_factor=spec.peak.safety_factor if spec.peak else 1.0,
+        **_counted(totals, broken, early=bool(stopped or aborted)),
+        **_drawn(totals),
     )
-    if spec.peak:
-        peak, factor = spec.peak.expected_peak, spec.peak.safety_factor
-        result.expected_peak, result.safety_factor = peak, factor
     result.void = void_words(result)
     return with_resources(result, resources or {})
 
@@ -84,6 +72,41 @@ def with_resources(result: LoadResult, resources: Mapping[str, Mapping[str, Reso
     """
     found = None if result.flaws else capacity.find(result, resources)
     return result.model_copy(update={"capacity": found})
+
+
+def _until(totals: Totals, *, early: bool) -> int:
+    """Return the first second that does not count any more."""
+    return totals.full_until() if early else math.ceil(totals.spec.lasts.total_seconds()) + 1
+
+
+def _all_flaws(totals: Totals, broken: Sequence[Broken], *, early: bool) -> list[Flaw]:
+    """Return why the figures do not count; what shows nothing is a flaw only where nothing was broken."""
+    whole = totals.of_steps(totals.steps_of(ANY_STEP))
+    flaws = _flaws(totals, whole, _until(totals, early=early), early=early)
+    return flaws if flaws or early or broken else list(_untested(totals, whole))
+
+
+def _counted(totals: Totals, broken: Sequence[Broken], *, early: bool) -> dict[str, Any]:
+    """Return the counts and figures of a result."""
+    whole, until = totals.of_steps(totals.steps_of(ANY_STEP)), _until(totals, early=early)
+    return {
+        "planned": totals.planned.before(until),
+        "lost": totals.lost(until),
+        "late_percent": _percent(whole.late, whole.due),
+        "unsent_percent": _percent(whole.unsent, whole.due),
+        "figures": _all_figures(totals, None, max(totals.furthest, 1.0)),
+        "phases": _phases(totals, broken, early=early),
+    }
+
+
+def _drawn(totals: Totals) -> dict[str, Any]:
+    """Return the series of a result."""
+    points = totals.points()
+    return {
+        "every_seconds": totals.every,
+        "series": [Series(name=name, points=_row(points, name)) for name in (ANY_STEP, *totals.contexts)],
+        "rates": [totals.planned_rate((n + 0.5) * totals.every) for n in range(max(points, default=-1) + 1)],
+    }
 
 
 def _verdict(stopped: str, flaws: Sequence[Flaw], broken: Sequence[Broken]) -> TestVerdict:

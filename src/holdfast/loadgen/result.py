@@ -144,7 +144,9 @@ class Saturation(BaseModel):
         rate: sessions a second at which it began.
         at: seconds from the start.
         sign: what showed it: `latency`, `throughput` or `errors`.
+        together: other contexts that saturate in the same event, at about the same rate or moment.
         resource: what ran out; empty where that is not known.
+        resource_of: the context whose resource that is; empty where it is its own.
         correlation: of the resource with the latency around the knee, -1 to 1.
         utilisation: of the resource there, 1 is full; None where nobody says what full is.
         sure: `sure`, `likely` or `not known`: how well the resource is known.
@@ -155,7 +157,9 @@ class Saturation(BaseModel):
     rate: float
     at: float
     sign: str
+    together: list[str] = Field(default_factory=list[str])
     resource: str = ""
+    resource_of: str = ""
     correlation: float | None = None
     utilisation: float | None = None
     sure: str = "not known"

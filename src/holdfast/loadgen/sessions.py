@@ -13,7 +13,7 @@ from holdfast.loadgen.answers import Rules
 from holdfast.loadgen.draws import Draws
 from holdfast.loadgen.ledger import Cell, Ledger
 from holdfast.loadgen.templates import Template
-from holdfast.runbook.kinds.load import Scenario, Step, Think
+from holdfast.runbook.kinds.load_scenario import Scenario, Step, Think
 
 _TOO_LATE_SECONDS = 1.0
 # A whole offset came through a sum and a difference; the microsecond makes up for their rounding.

@@ -14,7 +14,8 @@ from urllib.parse import quote
 
 from holdfast.domain.errors import InvalidInput
 from holdfast.loadgen.updates import AlwaysText, update_body
-from holdfast.runbook.kinds.load import Http, Step, Target
+from holdfast.runbook.kinds.load import Target
+from holdfast.runbook.kinds.load_scenario import Http, Step
 from holdfast.runbook.systems import Secret
 
 USER_AGENT = f"holdfast-load/{version('holdfast')}"

@@ -7,7 +7,7 @@ Shapes: https://core.telegram.org/bots/api#update. The built-in variables fill t
 import re
 from typing import Any
 
-from holdfast.runbook.kinds.load import TelegramUpdate
+from holdfast.runbook.kinds.load_scenario import TelegramUpdate
 
 # A command is up to 32 letters, digits and underscores, perhaps with the bot's name.
 _COMMAND = re.compile(r"/[A-Za-z0-9_]{1,32}(@[A-Za-z0-9_]{5,32})?(?=\s|$)")

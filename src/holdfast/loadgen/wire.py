@@ -99,7 +99,9 @@ class Reader:
         self.too_much = self.complete
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        """Take a header."""
+        """Take a header; what comes behind the body (RFC 9112, 7.1.2) is none."""
+        if self._final:
+            return
         lower = name.lower()
         if lower == b"content-length":
             self._length = int(value)

@@ -1,11 +1,15 @@
 """The result of a load test in sentences for people, in the language that is spoken."""
 
 from collections.abc import Iterator
+from typing import Final
 
 from holdfast.domain.campaign import TestVerdict
 from holdfast.i18n import translate
 from holdfast.loadgen.result import Broken, Capacity, Flaw, LoadResult, Saturation
 from holdfast.runbook.kinds.load import ANY_STEP
+
+_COARSE: Final = 10  # sessions a second; where a context breaks is not known to a tenth of one
+_ALL: Final = 100
 
 
 def verdict_word(verdict: TestVerdict) -> str:
@@ -42,6 +46,11 @@ def rate(per_second: float) -> str:
     return translate("{rate}/s").format(rate=_short(per_second))
 
 
+def sessions(per_second: float) -> str:
+    """Write a rate where requests could be meant as well: `84 sessions/s`."""
+    return translate("{rate} sessions/s").format(rate=_short(per_second))
+
+
 def clock(seconds: float) -> str:
     """Write a moment of the test: `3:20`."""
     return f"{int(seconds // 60)}:{int(seconds % 60):02d}"
@@ -63,15 +72,23 @@ def broken_words(broken: Broken) -> str:
         value=write(broken.value),
         bound=write(broken.bound),
         since=clock(broken.since),
-        rate=rate(broken.rate),
+        rate=sessions(broken.rate),
     )
 
 
 def saturation_words(found: Saturation) -> str:
     """Say which context saturates first, at which rate, and by which resource, as far as it is known."""
-    text = translate("{context} saturates first, at {rate} (since {at}): {sign}.")
+    text = (
+        translate("{context} saturates first, with it {names}, at {rate} (since {at}): {sign}.")
+        if found.together
+        else translate("{context} saturates first, at {rate} (since {at}): {sign}.")
+    )
     first = text.format(
-        context=found.context, rate=rate(found.rate), at=clock(found.at), sign=_sign(found.sign)
+        context=found.context,
+        rate=sessions(round(found.rate) if found.rate >= _COARSE else found.rate),
+        at=clock(found.at),
+        names=", ".join(found.together),
+        sign=_sign(found.sign),
     )
     return f"{first} {_resource(found)}"
 
@@ -87,18 +104,9 @@ def capacity_words(capacity: Capacity) -> str:
         if capacity.at_least
         else translate("Everything held up to {rate}, and not above.")
     )
-    said = text.format(rate=rate(capacity.rate))
-    if capacity.headroom_percent is None or capacity.headroom_with_factor_percent is None:
-        return said
-    spare = translate(
-        "Headroom: {plain} above the expected peak of {peak}, {safe} above the peak times {factor}."
-    ).format(
-        plain=_signed(capacity.headroom_percent),
-        peak=rate(capacity.expected_peak or 0),
-        safe=_signed(capacity.headroom_with_factor_percent),
-        factor=f"{capacity.safety_factor:g}",
-    )
-    return f"{said} {spare}"
+    said = text.format(rate=sessions(capacity.rate))
+    plain, safe = capacity.headroom_percent, capacity.headroom_with_factor_percent
+    return said if plain is None or safe is None else f"{said} {_headroom(capacity, plain, safe)}"
 
 
 def headline(result: LoadResult) -> str:
@@ -194,22 +202,49 @@ def _what(what: str) -> str:
             return translate("latency {percentile}").format(percentile="p99.9" if what == "p999" else what)
 
 
+def _headroom(capacity: Capacity, plain: float, safe: float) -> str:
+    """Hold what is carried against the plan: its expected peak, and the peak times the safety factor."""
+    text = (
+        translate("That is {plain} the expected peak of {peak}, {safe} the peak times {factor}.")
+        if capacity.safety_factor > 1
+        else translate("That is {plain} the expected peak of {peak}.")
+    )
+    return text.format(
+        plain=_against(plain),
+        safe=_against(safe),
+        peak=rate(capacity.expected_peak or 0),
+        factor=f"{capacity.safety_factor:g}",
+    )
+
+
+def _against(percents: float) -> str:
+    if not round(percents):
+        return translate("exactly")
+    text = translate("{percent} above") if percents > 0 else translate("{percent} short of")
+    return text.format(percent=f"{abs(percents):.0f} %")
+
+
 def _resource(found: Saturation) -> str:
     if not found.resource:
         return translate("Which resource ran out is not known: none of those that were measured fits.")
-    sure = translate("What ran out is {resource}") if found.sure == "sure" else translate("Likely: {resource}")
-    return sure.format(resource=found.resource) + f" ({', '.join(_grounds(found))})."
+    if found.resource_of:  # another context's, so it is likely at most
+        text = translate("Likely: {resource} of {context}")
+    else:
+        text = (
+            translate("What ran out is {resource}") if found.sure == "sure" else translate("Likely: {resource}")
+        )
+    named = text.format(resource=found.resource, context=found.resource_of)
+    return f"{named} ({', '.join(_grounds(found))})."
 
 
 def _grounds(found: Saturation) -> Iterator[str]:
     if found.utilisation is not None:
-        yield translate("{percent} in use").format(percent=percent(round(100 * found.utilisation)))
+        full = round(100 * found.utilisation)
+        # What is waited for grows beyond what is bearable; what is used ends where it is full.
+        text = translate("{percent} of its limit") if full > _ALL else translate("{percent} in use")
+        yield text.format(percent=percent(full))
     if found.correlation is not None:
         yield translate("correlation with the latency {rho}").format(rho=f"{found.correlation:.2f}")
-
-
-def _signed(value: float) -> str:
-    return f"{value:+.0f} %"
 
 
 def _short(value: float) -> str:

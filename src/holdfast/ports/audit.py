@@ -51,6 +51,8 @@ class AuditEntry(BaseModel):
     data: dict[str, Any] = Field(default_factory=dict[str, Any])
 
 
+# Hashes without a key: an auditor can check an export with a few lines, without us and without a secret
+# (docs/decisions/0007).
 class ChainedEntry(AuditEntry):
     """An entry on record: `hash` is the SHA-256 of everything else in it, `previous` included."""
 

@@ -30,6 +30,7 @@ class Cover(BaseModel):
     at: datetime
 
 
+# In the database and not in the file: a cover at 2 a.m. cannot wait for a review (docs/decisions/0016).
 class DutyBook(Protocol):
     """Who covers for whom; what the rota says stands in the file.
 

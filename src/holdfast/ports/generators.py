@@ -6,6 +6,7 @@ from typing import Protocol
 
 from holdfast.domain.campaign import TestLine
 from holdfast.loadgen.report import Report, Share
+from holdfast.ports.load import NewerTest
 
 
 class Generation(Protocol):
@@ -42,11 +43,35 @@ class Generators(Protocol):
         ...
 
 
+class Leases(Protocol):
+    """Keeps shares from being given to another worker."""
+
+    async def renew(self, token: bytes) -> bool:
+        """Tell the server that the activity of this token is alive; False where it is over for the server.
+
+        Raises:
+            EngineUnavailable: the Temporal server does not answer.
+        """
+        ...
+
+
 class LoadWorkers(Protocol):
     """Knows which workers make load."""
 
     async def names(self) -> list[str]:
         """Return the names of those that were there lately, sorted; some may be dead.
+
+        Raises:
+            EngineUnavailable: the Temporal server does not answer.
+        """
+        ...
+
+
+class OpenTests(Protocol):
+    """Reaches the open runs of load tests."""
+
+    async def overtake(self, newer: NewerTest) -> int:
+        """Tell all but that test's own run of it; return how many. Those it does not concern take no notice.
 
         Raises:
             EngineUnavailable: the Temporal server does not answer.

@@ -26,6 +26,8 @@ class KeptUpdate(BaseModel):
 
     bot: str
     update_id: int
+    # Unread: aiogram decodes a batch as a whole, and one update that it cannot read blocks all behind it
+    # (docs/decisions/0014).
     raw: Any
     received_at: datetime
     state: UpdateState = UpdateState.NEW

@@ -80,9 +80,20 @@ class InventoryTaking(Protocol):
     """Takes the inventory from metrics and logs."""
 
     async def take(
-        self, messages: Sequence[Message], *, since: datetime, until: datetime, logs: Sequence[Path] = ()
+        self,
+        messages: Sequence[Message],
+        *,
+        since: datetime,
+        until: datetime,
+        logs: Sequence[Path] | None = None,
     ) -> Inventory:
         """Ask for each message of a campaign's file.
+
+        Args:
+            messages: of the file.
+            since: the stretch's beginning.
+            until: its end.
+            logs: files to read beside the metrics; None for those that are read always.
 
         A query that is wrong or gets no answer leaves its number out and says so in `problems`.
 

@@ -143,6 +143,7 @@ class SentNotice(BaseModel):
     person: str
     channel: str
     kind: NoticeKind
+    # Written before it is tried: what a crash leaves so is uncertain, and not repeated (docs/decisions/0006).
     state: str = "sending"
     message: MessageRef | None = None
     at: datetime

@@ -52,7 +52,7 @@ class ScheduleLine(BaseModel):
         digest: of the campaign's file when the schedule was made or changed.
         paused, note: whether it rests, and what people noted.
         next_at: when tests begin next; jitter may move each. None are given while it rests.
-        skipped: how often a test did not begin because the one before ran.
+        skipped: how often the server began no test because a run of the schedule was open.
         missed: how often none began because the server was down for too long.
         runs: the newest tests, newest first.
     """
@@ -92,7 +92,7 @@ class Schedules(Protocol):
         ...
 
     async def trigger(self, campaign: str) -> None:
-        """Let a test begin now, also while the schedule rests; not while one runs."""
+        """Let a test begin now, also while the schedule rests; it skips itself while another one makes load."""
         ...
 
     async def all(self) -> list[ScheduleLine]:

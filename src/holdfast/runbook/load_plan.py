@@ -29,6 +29,7 @@ class CampaignPart(BaseModel):
         limits: what "go with limits" means.
         contexts: with the resources that may run out.
         opens: when its window opens.
+        time_zone: on whose clock people are told of it.
     """
 
     name: str
@@ -39,6 +40,7 @@ class CampaignPart(BaseModel):
     limits: str
     contexts: dict[str, ServiceContext] = Field(default_factory=dict)
     opens: datetime
+    time_zone: str = "UTC"
 
 
 class LoadPlan(BaseModel):
@@ -150,6 +152,7 @@ def _campaign_part(campaign: LoadedRunbook[CampaignSpec], people: People, runboo
         limits=test.limits,
         contexts=dict(spec.contexts),
         opens=spec.opens,
+        time_zone=spec.client.time_zone,
     )
 
 

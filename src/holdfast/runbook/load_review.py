@@ -1,6 +1,7 @@
 """Checks load tests, and how campaigns use them, against the other files."""
 
 from collections.abc import Iterator
+from contextlib import suppress
 
 from holdfast.domain.errors import InvalidInput
 from holdfast.domain.people import People
@@ -31,6 +32,31 @@ def review_test_of(campaign: CampaignSpec, library: RunbookLibrary, *, source: S
     """
     problems = [*_schedule_problems(campaign), *_peak_problems(campaign, library)]
     refuse(problems, source, f"runbook '{campaign.name}'")
+
+
+def untold_contexts(campaign: CampaignSpec, test: LoadSpec) -> str:
+    """Return a warning where a test loads contexts that its campaign does not have; empty where it does not.
+
+    Where such a context saturates, none of its resources is known, so it cannot be told which one ran out.
+    """
+    loaded = dict.fromkeys(step.context for step in test.steps)
+    missing = [name for name in loaded if name not in campaign.contexts]
+    if not missing:
+        return ""
+    listed = ", ".join(f"'{name}'" for name in missing)
+    return (
+        f"campaign '{campaign.name}' has no context {listed}, which '{test.name}' loads: a result cannot name "
+        f"a resource of it. Add it to 'contexts' with its resources, or rename the steps' 'context'."
+    )
+
+
+def warnings_of(test: LoadSpec, library: RunbookLibrary) -> Iterator[str]:
+    """Yield a warning for each campaign that uses this test and does not have all of its contexts."""
+    for name in library.names("campaign"):
+        with suppress(InvalidInput):  # one that is wrong itself is told of where it is checked
+            campaign = library.campaign(name).spec
+            if campaign.load_test.runbook == test.name and (warning := untold_contexts(campaign, test)):
+                yield warning
 
 
 def _schedule_problems(campaign: CampaignSpec) -> Iterator[Problem]:

@@ -40,6 +40,11 @@ class SqlLoadLog:
         rows = await self._database.read(lambda connection: connection.execute(query).mappings().all())
         return [_report(row) for row in rows], rows[-1]["mark"] if rows else after
 
+    async def newest_attempt(self, run: str, shard: int) -> int:
+        """Return the newest attempt of which there is a report; 0 where there is none."""
+        query = select(func.max(reports.c.attempt)).where(reports.c.run == run, reports.c.shard == shard)
+        return await self._database.read(lambda connection: connection.scalar(query)) or 0
+
     async def finish(self, test: KeptTest) -> None:
         """Keep a result, once; what is kept again replaces it, but not what people decided meanwhile.
 

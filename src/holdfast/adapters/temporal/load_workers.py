@@ -1,18 +1,30 @@
-"""Which load workers there are, by the server's list of those who poll, and which campaigns run."""
+"""Which load workers there are, by the server's list of those who poll, and which campaigns and tests run."""
 
+from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime, timedelta
-from typing import Final
+from typing import Any, Final
 
+from pydantic import BaseModel
 from temporalio.api.enums.v1 import TaskQueueType
 from temporalio.api.taskqueue.v1 import TaskQueue
-from temporalio.api.workflowservice.v1 import DescribeTaskQueueRequest
-from temporalio.client import Client
+from temporalio.api.workflowservice.v1 import DescribeTaskQueueRequest, RecordActivityTaskHeartbeatRequest
+from temporalio.client import (
+    Client,
+    WorkflowExecutionStatus,
+    WorkflowHandle,
+    WorkflowQueryFailedError,
+    WorkflowQueryRejectedError,
+)
 from temporalio.service import RPCError, RPCStatusCode
 
+from holdfast.adapters.temporal.refusals import gone, unavailable
 from holdfast.domain.campaign import TestLine
-from holdfast.domain.errors import EngineUnavailable
+from holdfast.domain.errors import EngineUnavailable, InvalidInput
+from holdfast.ports.load import MadeTest, NewerTest
 
 _CALL_TIMEOUT: Final = timedelta(seconds=4)
+# An answer that comes later is of no use to a lease, which lasts as long.
+_BEAT_TIMEOUT: Final = timedelta(milliseconds=600)
 # A poll that waits for work takes a minute; who has not asked for longer is gone.
 _LATELY: Final = timedelta(seconds=70)
 
@@ -53,17 +65,95 @@ class TemporalCampaigns:
         told = 0
         try:
             async for run in self._client.list_workflows(query, rpc_timeout=_CALL_TIMEOUT):
-                told += await self._told(run.id, line)
+                told += await _told(self._client, run.id, "tested", line)
         except RPCError as error:
             raise EngineUnavailable(f"the Temporal server does not answer: {error}") from error
         return told
 
-    async def _told(self, run_id: str, line: TestLine) -> bool:
+
+class TemporalOpenTests:
+    """Implements `ports.generators.OpenTests`."""
+
+    def __init__(self, client: Client) -> None:
+        """Signal workflows of type `load`."""
+        self._client = client
+
+    async def overtake(self, newer: NewerTest) -> int:
+        """Tell every open run of a load test but that test's own.
+
+        The index does not know the campaign of a run; which of them it concerns, each knows itself.
+        """
+        query = 'WorkflowType = "load" AND ExecutionStatus = "Running"'
+        told = 0
         try:
-            handle = self._client.get_workflow_handle(run_id)
-            await handle.signal("tested", line, rpc_timeout=_CALL_TIMEOUT)
+            async for run in self._client.list_workflows(query, rpc_timeout=_CALL_TIMEOUT):
+                if run.id != newer.line.run:
+                    told += await _told(self._client, run.id, "overtaken", newer)
         except RPCError as error:
-            if error.status is RPCStatusCode.NOT_FOUND:  # it has ended since it was listed
+            raise EngineUnavailable(f"the Temporal server does not answer: {error}") from error
+        return told
+
+
+class TemporalLeases:
+    """Implements `ports.generators.Leases` by heartbeats whose answer is seen; the SDK's own hide it."""
+
+    def __init__(self, client: Client) -> None:
+        """Renew at this server."""
+        self._client = client
+
+    async def renew(self, token: bytes) -> bool:
+        """Tell the server that the activity of this token is alive; False where it is over for the server."""
+        request = RecordActivityTaskHeartbeatRequest(
+            namespace=self._client.namespace, task_token=token, identity=self._client.identity
+        )
+        try:
+            await self._client.workflow_service.record_activity_task_heartbeat(
+                request, retry=False, timeout=_BEAT_TIMEOUT
+            )
+        except RPCError as error:
+            if error.status is RPCStatusCode.NOT_FOUND:
                 return False
-            raise
+            raise EngineUnavailable(f"the Temporal server does not answer: {error}") from error
         return True
+
+
+class TemporalLoadRuns:
+    """Implements `ports.load.LoadRuns` over a client that connects when it is first needed."""
+
+    def __init__(self, connect: Callable[[], Awaitable[Client]], *, address: str) -> None:
+        """Ask the runs at this server; `address` is what errors call it."""
+        self._connect, self._address = connect, address
+        self._client: Client | None = None
+
+    async def made(self, run: str) -> MadeTest:
+        """Return which test a run makes, and whether the run is open."""
+        try:
+            if self._client is None:
+                self._client = await self._connect()
+            return await _made(self._client.get_workflow_handle(run))
+        except (WorkflowQueryFailedError, WorkflowQueryRejectedError) as error:
+            raise EngineUnavailable(f"the run does not answer: {error}") from error
+        except RuntimeError as error:  # what the SDK raises when it cannot connect
+            raise unavailable(self._address) from error
+        except RPCError as error:
+            missing = gone(run, error)
+            raise (missing if missing is not error else unavailable(self._address, error)) from error
+
+
+async def _made(handle: WorkflowHandle[Any, Any]) -> MadeTest:
+    found = await handle.describe(rpc_timeout=_CALL_TIMEOUT)
+    if found.workflow_type != "load":
+        raise InvalidInput(f"run '{handle.id}' is no load test; 'holdfast runs' says of what kind each run is")
+    made: MadeTest = await handle.query("made", result_type=MadeTest, rpc_timeout=_CALL_TIMEOUT)
+    # A run that was terminated does not know of its end.
+    return made.model_copy(update={"open": found.status is WorkflowExecutionStatus.RUNNING})
+
+
+async def _told(client: Client, run_id: str, signal: str, message: BaseModel) -> bool:
+    try:
+        await client.get_workflow_handle(run_id).signal(signal, message, rpc_timeout=_CALL_TIMEOUT)
+    except RPCError as error:
+        if error.status is RPCStatusCode.NOT_FOUND:  # it has ended since it was listed
+            return False
+        raise
+    return True

@@ -1,7 +1,6 @@
 """Runs as Temporal workflows: the one way in which the bot and the command line reach them."""
 
-from collections.abc import AsyncGenerator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
@@ -19,7 +18,8 @@ from temporalio.common import SearchAttributeKey, WorkflowIDReusePolicy
 from temporalio.exceptions import WorkflowAlreadyStartedError
 from temporalio.service import RPCError
 
-from holdfast.adapters.temporal.refusals import NO_WORKER, gone, refusal, unavailable
+from holdfast.adapters.temporal.connection import Connection
+from holdfast.adapters.temporal.refusals import NO_WORKER, gone, refusal
 from holdfast.adapters.temporal.waiting import indexed_runs, longest_waiting, looked_at
 from holdfast.domain.decisions import (
     Answer,
@@ -68,11 +68,9 @@ class TemporalRuns:
         workflow: str = "rollout",
     ) -> None:
         """Start runs of this workflow type on this task queue; `address` is what errors call the server."""
-        self._connect = connect
-        self._address = address
+        self._engine = Connection(connect, address).lent
         self._task_queue = task_queue
         self._workflow = workflow
-        self._client: Client | None = None
 
     async def start(self, request: RolloutRequest, *, run_id: str) -> bool:
         """Start a run; False when a run of this id was already there."""
@@ -183,18 +181,6 @@ class TemporalRuns:
             except RPCError as error:
                 raise gone(run_id, error) from error
         return report
-
-    @asynccontextmanager
-    async def _engine(self) -> AsyncGenerator[Client]:
-        """Lend the client; say in one way that the server does not answer."""
-        try:
-            if self._client is None:
-                self._client = await self._connect()
-            yield self._client
-        except RuntimeError as error:  # what the SDK raises when it cannot connect
-            raise unavailable(self._address) from error
-        except RPCError as error:
-            raise unavailable(self._address, error) from error
 
     async def _now_or_later(self, run_id: str, name: str, said: Signed) -> DecisionReply:
         """Send an Update, or leave the Signal of the same name where no worker answers."""

@@ -9,6 +9,7 @@ from cyclopts import App, Parameter
 from holdfast.apps.cli.deps import CliDeps
 from holdfast.apps.cli.exits import Exit
 from holdfast.apps.cli.follow import to_the_end
+from holdfast.apps.cli.load_live import shown_beside
 from holdfast.apps.cli.output import Output
 from holdfast.apps.cli.parameters import AsJson, AsPerson, Wait
 from holdfast.domain.errors import InvalidInput
@@ -32,7 +33,8 @@ Examples:
   holdfast run load customer-journeys --as boris --campaign autumn-sale
 
 It runs on the load workers; `holdfast load run` makes the load on this machine, without Temporal.
-With --wait the exit code is 0 when the test has passed."""
+With --wait each second of the test is shown, as `holdfast load watch` shows it, and the exit code is 0 when the
+test has passed."""
 
 
 class CampaignRuns:
@@ -102,7 +104,8 @@ class CampaignRuns:
             out.say(f"To stop it within a second: holdfast stop {run} --as {request.requested_by}")
             document = {"run_id": run, "ui_url": self._deps.ui_url(run), **request.model_dump(mode="json")}
             if wait:
-                code = await to_the_end(control, run, out, document, wanted=RunState.PASSED)
+                async with shown_beside(self._deps.load.watching, run, out):
+                    code = await to_the_end(control, run, out, document, wanted=RunState.PASSED)
         out.document(document)
         return code
 

@@ -1,22 +1,22 @@
-"""`holdfast load`: run a load test on this machine, look at what it would do, compare two results."""
+"""`holdfast load`: run a load test on this machine, watch one on the load workers, compare two results."""
 
+import asyncio
+import contextlib
 import signal
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
-from enum import IntEnum
 from pathlib import Path
 from typing import Annotated, Any, Final
 
 from cyclopts import App, Parameter
 from pydantic import ValidationError
-from rich.console import Console
-from rich.live import Live as Screen
 
 from holdfast.apps.cli import load_views as views
-from holdfast.apps.cli.output import Output, check_png, write_picture
-from holdfast.apps.cli.parameters import AsJson
-from holdfast.domain.campaign import TestVerdict
+from holdfast.apps.cli.load_exits import CODES, LoadExit
+from holdfast.apps.cli.load_live import ONLY_WATCHING, LoadWatching, Watcher, Watching, drawn
+from holdfast.apps.cli.output import Output, check_png, warn, write_picture
+from holdfast.apps.cli.parameters import AsJson, RunId
 from holdfast.domain.errors import InvalidInput
 from holdfast.domain.strict import read_duration
 from holdfast.i18n import language
@@ -25,8 +25,10 @@ from holdfast.loadgen.local import LocalTest, altered
 from holdfast.loadgen.result import LoadResult
 from holdfast.loadgen.safety import Limits
 from holdfast.loadgen.totals import Live
+from holdfast.ports.load import KeptTest, MadeTest
 from holdfast.runbook.kinds.load import LoadSpec
 from holdfast.runbook.library import RunbookLibrary
+from holdfast.runbook.load_review import warnings_of
 from holdfast.runbook.loader import load_load_test
 
 _RUN_EXAMPLES: Final = """\
@@ -59,23 +61,23 @@ Examples:
   holdfast load compare before.json after.json"""
 
 
-class LoadExit(IntEnum):
-    """The exit codes of `holdfast load run`."""
+_WATCH_EXAMPLES: Final = """\
+Examples:
+  holdfast load watch load-4f7qk2mz
+  holdfast load watch load-4f7qk2mz --json | jq -c '[.second, .lines[0].p99]'
 
-    PASSED = 0
-    FAILED = 1
-    BAD_INPUT = 2
-    VOID = 3
-    STOPPED = 4
+Exit codes, for a test that is over:
+  0  passed
+  1  failed: a threshold did not hold
+  2  there is no such load test
+  3  void or skipped: there are no figures that count; or the database or the server does not answer
+  4  stopped by a person
+  130  Ctrl-C: nobody watches any more, and the test goes on
 
+It reads the reports of the generators in the database, each second; a run of any age shows its result.
+With --json each line is one object: a second of the test, and at last `result` with what it came to."""
 
-_CODES: Final[Mapping[TestVerdict, LoadExit]] = {
-    TestVerdict.PASSED: LoadExit.PASSED,
-    TestVerdict.FAILED: LoadExit.FAILED,
-    TestVerdict.VOID: LoadExit.VOID,
-    TestVerdict.STOPPED: LoadExit.STOPPED,
-}
-
+_SIGNALS: Final = (signal.SIGINT, signal.SIGTERM)
 _Which = Annotated[str, Parameter(help="Name of a load test, or its file.")]
 _Rate = Annotated[
     float | None,
@@ -97,28 +99,34 @@ class LoadDeps:
         limits: what this machine may load, how hard and how long.
         secrets: the values of a test's secrets by reference, see `Share.secrets`.
         draw: makes the PNG of a result.
+        watching: lends what a test on the load workers is watched by.
     """
 
     library: Callable[[], RunbookLibrary]
     limits: Callable[[], Limits]
     secrets: Callable[[LoadSpec], Mapping[str, str]]
     draw: Callable[[LoadResult], bytes]
+    watching: Watching
 
 
 def add_load(app: App, deps: LoadDeps, *, group: Any = None) -> None:
     """Add `load` to the `holdfast` command."""
     commands = LoadCommands(deps)
     load = App(
-        name="load", help="Make load on this machine, and compare.", group=group, help_epilogue=_RUN_EXAMPLES
+        name="load",
+        help="Make load on this machine, watch load tests, and compare.",
+        group=group,
+        help_epilogue=_RUN_EXAMPLES,
     )
     load.command(commands.run, help_epilogue=_RUN_EXAMPLES)
+    load.command(commands.watch, help_epilogue=_WATCH_EXAMPLES)
     load.command(commands.check, help_epilogue=_CHECK_EXAMPLES)
     load.command(commands.compare, help_epilogue=_COMPARE_EXAMPLES)
     app.command(load)
 
 
 class LoadCommands:
-    """Load tests of this machine; none of these needs a server."""
+    """Load tests of this machine, which need no server, and watching those of the load workers."""
 
     def __init__(self, deps: LoadDeps) -> None:
         self._deps = deps
@@ -146,7 +154,25 @@ class LoadCommands:
         _tell(result, out)
         if png or html:
             self._write(result, png, html)
-        return _CODES[result.verdict]
+        return CODES[result.verdict]
+
+    async def watch(self, run: RunId, /, *, as_json: AsJson = False) -> LoadExit:
+        """Watch a load test on the load workers, second by second, and tell its result."""
+        out = Output(as_json=as_json)
+        async with self._deps.watching() as lent:
+            ended = await _until_over(lent, run, out)
+        if ended is None:
+            out.say(f"Not watched any more; the test goes on. To stop it: holdfast stop {run} --as NAME")
+            return LoadExit.UNWATCHED
+        if isinstance(ended, MadeTest) or not ended.result:
+            return _tell_without_result(run, ended, out)
+        result = LoadResult.model_validate(ended.result)
+        line = ended.line
+        out.object({"run": run, **line.model_dump(mode="json", exclude={"run"}), "result": ended.result})
+        _tell(result, out)
+        if line.go:
+            out.say(f"{line.decided_by} decided: {line.go}")
+        return CODES[result.verdict]
 
     def check(
         self,
@@ -164,6 +190,7 @@ class LoadCommands:
         out.document(plan)
         if not as_json:
             _show_plan(plan, out)
+        warn(warnings_of(spec, self._deps.library()))
         self._deps.limits().check(spec)
         out.say("This machine may run it.")
         return LoadExit.PASSED
@@ -202,19 +229,41 @@ class LoadCommands:
 
 async def _followed(test: LocalTest, spec: LoadSpec, out: Output) -> LoadResult:
     """Run the test, with a table that changes each second on a terminal, and a line a second elsewhere."""
-    console = Console(stderr=out.as_json)
-    if console.is_terminal:
-        with Screen(console=console, auto_refresh=False, transient=True) as screen:
-            return await test.run(
-                lambda live: screen.update(views.live_table(spec, live), refresh=True),
-                signals=(signal.SIGINT, signal.SIGTERM),
-            )
+    with drawn(out, ctrl_c="Ctrl-C stops") as show:
+        return await test.run(lambda live: show(spec, live), signals=_SIGNALS)
 
-    def say(live: Live) -> None:
-        if live.second >= 0:
-            out.say(views.live_line(live))
 
-    return await test.run(say, signals=(signal.SIGINT, signal.SIGTERM))
+async def _until_over(watching: LoadWatching, run: str, out: Output) -> KeptTest | MadeTest | None:
+    """Watch a test, which nothing here can stop; return how it ended, None where a person watches no more."""
+
+    def print_object(_spec: LoadSpec, live: Live) -> None:
+        out.object({"run": run, **live.model_dump(mode="json")})
+
+    loop, unwatched = asyncio.get_running_loop(), asyncio.Event()
+    for each in _SIGNALS:
+        loop.add_signal_handler(each, unwatched.set)
+    with contextlib.nullcontext(print_object) if out.as_json else drawn(out, ctrl_c=ONLY_WATCHING) as show:
+        ending = asyncio.create_task(Watcher(watching, run, show=show, say=out.say).end())
+        leaving = asyncio.create_task(unwatched.wait())
+        try:
+            await asyncio.wait({ending, leaving}, return_when=asyncio.FIRST_COMPLETED)
+            return ending.result() if ending.done() else None
+        finally:
+            for each in _SIGNALS:
+                loop.remove_signal_handler(each)
+            for task in (ending, leaving):
+                task.cancel()
+            await asyncio.gather(ending, leaving, return_exceptions=True)
+
+
+def _tell_without_result(run: str, ended: KeptTest | MadeTest, out: Output) -> LoadExit:
+    """Tell of a test that came to no figures: it was skipped, or no load could be made."""
+    line = ended.line if isinstance(ended, KeptTest) else None
+    made = ended if isinstance(ended, MadeTest) else MadeTest()
+    said, verdict = (line.said, line.verdict) if line else (made.headline, made.verdict)
+    out.object({"run": run, "verdict": verdict, "said": said, "result": None})
+    out.say(said)
+    return CODES[verdict] if verdict else LoadExit.VOID
 
 
 def _tell(result: LoadResult, out: Output) -> None:

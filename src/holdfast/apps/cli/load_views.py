@@ -14,7 +14,8 @@ from holdfast.loadgen import words
 from holdfast.loadgen.result import Figures, LoadResult
 from holdfast.loadgen.timeline import Planned, stretches
 from holdfast.loadgen.totals import Live
-from holdfast.runbook.kinds.load import ANY_STEP, LoadSpec, Range, Scenario, Step
+from holdfast.runbook.kinds.load import ANY_STEP, LoadSpec
+from holdfast.runbook.kinds.load_scenario import Range, Scenario, Step
 
 _EXAMPLES: Final = {"session": 0, "now": 1767225600, "update_id": 1, "message_id": 1, "chat_id": 1}
 _LIVE_COLUMNS = ("", "due/s", "answered/s", "errors", "p50", "p95", "p99")
@@ -42,8 +43,8 @@ def live_line(live: Live) -> str:
     )
 
 
-def live_table(spec: LoadSpec, live: Live) -> Table:
-    """Lay the newest second out, all requests first, then each context."""
+def live_table(spec: LoadSpec, live: Live, *, ctrl_c: str) -> Table:
+    """Lay the newest second out, all requests first, then each context; `ctrl_c` says what Ctrl-C does."""
     rows = [
         (
             translate("all requests") if line.name == ANY_STEP else line.name,
@@ -62,7 +63,7 @@ def live_table(spec: LoadSpec, live: Live) -> Table:
     grid = table(_LIVE_COLUMNS, rows, title=f"{spec.title}: {at}, {words.rate(live.rate)}{named}")
     grid.caption = (
         f"in flight {health.in_flight}, lag {health.lag_ms:.0f} ms, busy {health.busy_percent:.0f} %, "
-        f"late {words.percent(live.late_percent)}, lost {live.lost}; Ctrl-C stops"
+        f"late {words.percent(live.late_percent)}, lost {live.lost}; {ctrl_c}"
     )
     return grid
 

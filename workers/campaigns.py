@@ -1,21 +1,23 @@
 """Puts together what campaigns need beyond their runs: the report, and the commands that look back."""
 
 import asyncio
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from glob import glob
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 import structlog
 
 from activities.campaigns import AnalysisRequest, CampaignActivities
-from holdfast.domain.errors import HoldfastError
+from holdfast.domain.errors import HoldfastError, InvalidInput
 from holdfast.domain.view import RunView
 from holdfast.ports.announcer import Announcer
-from holdfast.ports.inventory import InventoryTaking
+from holdfast.ports.inventory import Inventory, InventoryTaking
 from holdfast.ports.metrics import MetricsSource
 from holdfast.ports.reports import Reports
 from holdfast.ports.runs import RunControl
+from holdfast.runbook.campaigns import CampaignPlan
 from workers import wiring
 from workers.planning import lent_metrics
 from workers.settings import Settings
@@ -50,7 +52,7 @@ async def reports(
 async def inventory(settings: Settings) -> AsyncGenerator[InventoryTaking]:
     """Lend what takes inventories."""
     async with lent_metrics(settings) as metrics:
-        yield _taking(metrics)
+        yield _taking(metrics, settings.message_logs)
 
 
 class _Analysis:
@@ -82,7 +84,7 @@ class _Analysis:
             return
         try:
             async with inventory(self._settings) as taking:
-                taken = await taking.take(plan.spec.messages, since=plan.opens, until=plan.closes)
+                taken = await _taken(taking, plan)
         except HoldfastError as error:
             log.warning("no message inventory", run_id=request.view.run_id, reason=str(error))
             return
@@ -112,6 +114,16 @@ class _Analysis:
             log.warning("the report was not shown", key=key, reason=str(error))
 
 
+async def _taken(taking: InventoryTaking, plan: CampaignPlan) -> Inventory:
+    """Take it from metrics and logs, from the metrics alone where a log cannot be read."""
+    messages, since, until = plan.spec.messages, plan.opens, plan.closes
+    try:
+        return await taking.take(messages, since=since, until=until)
+    except InvalidInput as error:
+        log.warning("no message inventory from the logs", campaign=plan.spec.name, reason=str(error))
+        return await taking.take(messages, since=since, until=until, logs=())
+
+
 def _reports(store: "SqlStore", runs: RunControl) -> Reports:
     # By name, because plots load Matplotlib, which takes a second that no start should have.
     from holdfast.adapters.reports import CampaignReports  # noqa: PLC0415
@@ -122,11 +134,17 @@ def _reports(store: "SqlStore", runs: RunControl) -> Reports:
     return CampaignReports(store.campaigns, store.load_log, incident=incident)
 
 
-def _taking(metrics: MetricsSource) -> InventoryTaking:
+def _taking(metrics: MetricsSource, patterns: Sequence[str]) -> InventoryTaking:
     from holdfast.adapters.json_logs import JsonLogs  # noqa: PLC0415  as above
     from holdfast.adapters.reports.inventory import MessageInventory  # noqa: PLC0415  as above
 
-    return MessageInventory(metrics, JsonLogs())
+    return MessageInventory(metrics, JsonLogs(), always=lambda: _found(patterns))
+
+
+def _found(patterns: Sequence[str]) -> list[Path]:
+    """Return the files that are there; a log that is rotated away since is nothing to fail for."""
+    named = (sorted(glob(pattern, recursive=True)) for pattern in patterns)  # noqa: PTH207  they may be absolute
+    return [Path(name) for names in named for name in names]
 
 
 def _written(path: Path, html: str) -> None:

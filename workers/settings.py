@@ -45,6 +45,7 @@ class Settings(BaseSettings):
         web_url: where people reach `holdfast web`, for the links in e-mails; empty for no links.
         web_port: where `holdfast web` listens.
         email_url: how e-mails are sent, as Apprise writes it: `mailtos://user:password@smtp.example.com?from=…`.
+        message_logs: structured logs of the client's messages, for the inventory; file names, `*` allowed.
         metrics_port: where this process serves its own metrics; 0 for none.
     """
 
@@ -77,6 +78,7 @@ class Settings(BaseSettings):
     web_port: int = Field(default=8088, ge=0, le=65535)
     web_host: str = "127.0.0.1"
     email_url: SecretStr | None = None
+    message_logs: tuple[str, ...] = ()
     metrics_port: int = Field(default=0, ge=0, le=65535)
 
     @field_validator("time_zone")

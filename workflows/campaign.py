@@ -75,11 +75,7 @@ class Campaign(TaskedRun):
             ending = await self._planned_and_held(start)
         except asyncio.CancelledError:
             cancelled = True
-            self._gates.supersede()
-            await self._thawed()  # a chat that is down may hold up the run's end for a day
-            self._campaign.phase = Phase.CLOSED
-            ending = self._board.end(RunState.STOPPED, phrases.CANCELLED)
-            self._gates.ledger.note_event(AuditKind.CLOSING, phrases.CANCELLED)
+            ending = await self._called_off()
         if self._errands is not None:
             await self._errands.retire(f"{ending.capitalize()}: {self._board.view.headline}")
         await self._told(publishing)
@@ -238,18 +234,42 @@ class Campaign(TaskedRun):
         await self._thawed()
         self._campaign.phase = Phase.ANALYSIS
         self._board.show(RunState.CHECKING, phrases.CLOSED, say=phrases.CLOSED)
-        for breach in self._campaign.open_breaches:
-            still = phrases.STILL_BROKEN.format(title=breach.title, run=breach.incident or "-")
-            self._board.show(say=still, ping=still)
+        await self._hand_over_breaches()
         self._updates_known().tell_client(Occasion.CLOSED)
         await self._updates_known().all_told()
         self._campaign.phase = Phase.CLOSED
+        await self._reported(plan)
+        return self._board.end(RunState.FINISHED, phrases.FINISHED.format(n=len(self._campaign.breaches)))
+
+    async def _hand_over_breaches(self) -> None:
+        """Say what is still broken: to the team, and to whoever has its incident and counts on the watch."""
+        for breach in self._campaign.open_breaches:
+            still = phrases.STILL_BROKEN.format(title=breach.title, run=breach.incident or "-")
+            self._board.show(say=still, ping=still)
+            if breach.incident and workflow.patched("incidents-hear-of-closing"):
+                await campaign_calls.leave_incident(breach.incident, self._board.view.run_id)
+
+    async def _reported(self, plan: CampaignPlan) -> None:
+        """Make the report; a run ends without it too, `holdfast report` makes it at any time."""
         try:
             made = await campaign_calls.analyse(self._board, plan)
             self._campaign.report = made.where
         except ActivityError as error:
             self._board.show(say=phrases.NO_REPORT.format(why=reason(error)))
-        return self._board.end(RunState.FINISHED, phrases.FINISHED.format(n=len(self._campaign.breaches)))
+
+    async def _called_off(self) -> RunState:
+        """End at a cancellation; what was seen of a window that had opened is reported all the same."""
+        self._gates.supersede()
+        seen = self._campaign.looked_at is not None and workflow.patched("report-when-cancelled")
+        said = phrases.CANCELLED_OPEN if seen else phrases.CANCELLED
+        await self._thawed()  # a chat that is down may hold up the run's end for a day
+        if seen and self._plan is not None:
+            await self._hand_over_breaches()
+            self._campaign.phase = Phase.CLOSED
+            await self._reported(self._plan)
+        self._campaign.phase = Phase.CLOSED
+        self._gates.ledger.note_event(AuditKind.CLOSING, said)
+        return self._board.end(RunState.STOPPED, said)
 
     # --- load tests -------------------------------------------------------------------------------------
 

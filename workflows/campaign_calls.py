@@ -3,7 +3,7 @@
 from typing import Any
 
 from temporalio import workflow
-from temporalio.exceptions import WorkflowAlreadyStartedError
+from temporalio.exceptions import FailureError, WorkflowAlreadyStartedError
 from temporalio.workflow import ChildWorkflowHandle, ParentClosePolicy
 
 from workflows import options
@@ -25,6 +25,7 @@ with workflow.unsafe.imports_passed_through():
     from activities.holding import ClaimReport, ClaimRequest, HoldActivities
     from activities.planning import PlanActivities
     from activities.window import LookReport, LookRequest, WindowActivities
+    from holdfast.domain import campaign_phrases as phrases
     from holdfast.domain.campaign import BreachLine, TestLine
     from holdfast.ports.holds import Holder
     from holdfast.ports.runs import CampaignRequest, IncidentRequest, LoadRequest
@@ -170,3 +171,13 @@ async def open_incident(
 async def tell_incident(run: str, text: str) -> None:
     """Tell an incident that the watch sees it well again."""
     await workflow.get_external_workflow_handle(run).signal("recovered", text)
+
+
+async def leave_incident(run: str, watch: str) -> None:
+    """Tell an incident that nobody watches for it any more; one that is over already need not hear of it."""
+    try:
+        await workflow.get_external_workflow_handle(run).signal(
+            "unwatched", phrases.UNWATCHED.format(run=watch)
+        )
+    except FailureError:
+        workflow.logger.info("the incident %s is over already", run)

@@ -103,7 +103,7 @@ class GateKeeper:
         if not self.protocol:
             await workflow.wait_condition(lambda: gate.state is not GateState.OPEN)
             return gate
-        self.ledger.note(AuditKind.REQUEST, gate, f"asked: {gate.title}. {gate.question}")
+        self.ledger.note(AuditKind.REQUEST, gate, f"asked: {gate.title}. {gate.told}")
         looking = asyncio.create_task(self._find_stand_ins(gate))
         try:
             while gate.state is GateState.OPEN:

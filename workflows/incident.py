@@ -143,6 +143,13 @@ class Incident(AnswerableRun):
             return
         self._board.show(say=text, ping=run_phrases.RECOVERED.format(owner=self._incident.owner, what=text))
 
+    @workflow.signal(name="unwatched", description="For runs: the watch that opened this has ended.")
+    def unwatched(self, message: Any = None) -> None:
+        """Tell whoever has it, or is called, to look for themselves whether it is well again."""
+        text = str(message or "").strip()[:_RECOVERY]
+        if self._opened_by_run and text and not self._board.view.state.ended:
+            self._board.show(say=text, ping=text)
+
     def _heed(self, word: Word) -> str:
         if word.act is Act.NOTE:
             self._board.show(say=run_phrases.NOTED.format(by=word.by, why=word.reason.strip()))

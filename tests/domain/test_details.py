@@ -66,6 +66,14 @@ def an_asking_view() -> RunView:
     )
 
 
+def test_facts_stand_as_a_list_above_the_question_which_is_bold() -> None:
+    view = an_asking_view()
+    assert view.gate
+    view.gate.facts = ["The test failed.", "The window opens soon."]
+    asked = "### Your decision is asked\n- The test failed.\n- The window opens soon.\n\n**Set the pool?**\n"
+    assert asked in details(view)
+
+
 def test_an_open_gate_says_who_is_waited_for_until_when_and_what_would_change() -> None:
     page = details(an_asking_view())
     for line in (

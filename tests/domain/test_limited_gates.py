@@ -49,6 +49,14 @@ def say(gate: Gate, by: str, choice: str, **more: Any) -> str:
     return gates.record(counted, gate, now=NOW).text
 
 
+def test_a_gate_has_the_facts_of_its_question_and_tells_them_before_it() -> None:
+    gate = asked(LIMITED.model_copy(update={"facts": ["It failed.", "It opens soon."]}))
+    assert gate.facts == ["It failed.", "It opens soon."]
+    assert gate.told == "It failed. It opens soon. q?"
+    assert asked().told == "q?"
+    assert gate.evidence == asked().evidence, "the evidence is what the facts are read from"
+
+
 def test_a_limited_answer_approves_and_says_which_limits_hold() -> None:
     gate = asked()
     assert say(gate, "boris", "limit") == "Recorded. It goes at 60 %."

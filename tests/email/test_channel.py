@@ -104,6 +104,13 @@ async def test_nothing_of_a_run_becomes_markup_or_a_header(boxes: Mailboxes) -> 
     assert "<img src=x>" in boxes.text()
 
 
+async def test_a_mail_lists_the_facts_above_the_question(boxes: Mailboxes) -> None:
+    gate = a_gate(facts=["The test failed.", "The window opens soon."], question="Does the campaign go?")
+    await EmailChannel(boxes.url).notify(CLARA, a_notice(gate=gate))
+    text = boxes.text("html")
+    assert text.index("<li>The test failed.</li>") < text.index("<strong>Does the campaign go?</strong>")
+
+
 async def test_a_pin_stands_alone_to_be_copied(boxes: Mailboxes) -> None:
     await EmailChannel(boxes.url).say(CLARA, "This PIN confirms your answer.", paste="01234567")
     assert "01234567" in boxes.text().splitlines()

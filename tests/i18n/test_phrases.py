@@ -18,7 +18,7 @@ from holdfast.i18n.phrases import Phrase, Phrasebook
 
 HISTORIES = sorted((Path(__file__).parents[1] / "replay").rglob("*.json"))
 SENTENCES = {"headline", "question", "if_approved", "if_rejected", "if_nothing", "again_because", "note"}
-SENTENCES |= {"exposure", "rests_on", "approve_label", "reject_label", "limit_label", "if_limited"}
+SENTENCES |= {"exposure", "rests_on", "approve_label", "reject_label", "limit_label", "if_limited", "facts"}
 # What people wrote in files or typed, names of things, units, and what a stand-in of the tests says.
 STAYS = """
     Raise Limit Widen Change All once They belong together hurts not now customers call lead stand in the a at

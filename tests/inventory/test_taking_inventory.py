@@ -207,3 +207,15 @@ def test_a_quantile_stays_within_its_buckets_and_never_falls(pairs, last, parts)
         assert max(n for _, n in buckets) == 0
     else:
         assert 0 <= low <= high + 1e-9 <= buckets[-2][0] + 2e-9
+
+
+async def test_logs_that_are_read_always_are_read_where_a_caller_names_none(tmp_path):
+    always = log(tmp_path / "always", line(1, bytes=100), line(2, bytes=100))
+    named = log(tmp_path / "named", line(1, bytes=300))
+    inventory = MessageInventory(None, JsonLogs(), always=lambda: [always])
+
+    async def mean(logs: tuple[Path, ...] | None) -> float | None:
+        [found] = (await inventory.take([LEAD], since=SINCE, until=UNTIL, logs=logs)).lines
+        return found.bytes_mean
+
+    assert (await mean(None), await mean((named,)), await mean(())) == (100, 300, None)

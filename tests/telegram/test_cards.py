@@ -13,6 +13,7 @@ from holdfast.domain.gates import Delegation, Gate, GateState, Tier
 from holdfast.domain.journal import Effect, EntryStatus, JournalEntry
 from holdfast.domain.signoff import Lapse, Slot
 from holdfast.domain.view import LogLine, MetricLine, RunState, RunView, StageState, StageView, VerdictView
+from holdfast.i18n import speaking
 from tests.telegram.reading import read
 from tests.telegram.views import (
     NOW,
@@ -260,6 +261,41 @@ def test_markup_in_texts_is_shown_not_obeyed() -> None:
     assert read(card.html).links == ["http://127.0.0.1:8233/namespaces/default/workflows/rollout-4f7qk2mz"]
 
 
+def test_what_a_question_rests_on_is_listed_above_it_and_only_the_question_is_bold() -> None:
+    facts = [
+        "The test failed.",
+        "support saturates first, at 41 sessions/s (since 6:10): its answers get slow.",
+    ]
+    card = render(a_view(gate=an_open_gate(question="Does the campaign go?", facts=facts)))
+    lines = card.plain.splitlines()
+    asked = lines.index("❓ Does the campaign go?")
+    assert lines[asked - 2 : asked] == [f"▪️ {fact}" for fact in facts]
+    assert "❓ <b>Does the campaign go?</b>" in card.html
+    assert f"▪️ {facts[1]}" in card.html
+
+
+def test_facts_are_shortened_before_the_question_is() -> None:
+    facts = [f"{number} of the facts goes on " + "and on " * 100 for number in range(9)]
+    question = "May the window open, " + "really " * 30 + "now?"
+    long = dict.fromkeys(("if_approved", "if_rejected", "if_nothing"), "very " * 170)
+    plain = render(
+        a_view(headline="long " * 170, gate=an_open_gate(question=question, facts=facts, **long))
+    ).plain
+    assert units(plain) <= MESSAGE_LIMIT
+    assert question in plain
+    assert "▪️ 0 of the facts" in plain
+    assert "8 of the facts" not in plain
+
+
+def test_facts_are_said_in_russian() -> None:
+    facts = ["Carried: 30 sessions a second. Expected at the peak: 40, with the safety factor: 60."]
+    with speaking("ru"):
+        plain = render(a_view(gate=an_open_gate(question="Does the campaign go?", facts=facts))).plain
+    assert (
+        "▪️ Выдержано сессий в секунду: 30. Ожидается в пике: 40, с запасом: 60.\n❓ Проводим кампанию?" in plain
+    )
+
+
 def test_history_gives_way_first_and_the_question_stays() -> None:
     view = a_view(
         headline="long " * 170, gate=an_open_gate(if_approved="very " * 170, if_rejected="dull " * 170)
@@ -293,6 +329,7 @@ gates = st.builds(
     if_approved=texts,
     if_rejected=texts,
     if_nothing=texts,
+    facts=st.lists(texts, max_size=9),
     approve_label=texts,
     reject_label=texts,
     approvers=names,

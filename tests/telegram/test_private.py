@@ -168,6 +168,14 @@ async def test_a_button_that_telegram_refuses_all_the_same_becomes_a_link() -> N
     assert ["Answer on the web page</a>" in urllib.parse.unquote_plus(r) for r in requests] == [False, True]
 
 
+def test_a_request_lists_all_facts_and_a_reminder_the_first_one() -> None:
+    gate = a_long_gate(question="Does the campaign go?", facts=["The test failed.", "The window opens soon."])
+    asked = render_notice(VERA, a_notice(gate=gate)).plain
+    reminded = render_notice(VERA, a_notice(gate=gate, kind=NoticeKind.REMINDER)).plain
+    assert "▪️ The test failed.\n▪️ The window opens soon.\n❓ Does the campaign go?" in asked
+    assert "▪️ The test failed.\n❓ Does the campaign go?" in reminded
+
+
 def test_without_buttons_the_other_ways_are_named() -> None:
     long_id = render_notice(VERA, a_notice(run_id="rollout-" + "x" * 60, link=""))
     assert long_id.keyboard is None
@@ -363,6 +371,7 @@ notices = st.builds(
         {
             **dict.fromkeys(("title", "question", "if_approved", "if_rejected", "if_nothing"), texts),
             **dict.fromkeys(("approve_label", "reject_label", "again_because", "evidence"), texts),
+            "facts": st.lists(texts, max_size=9),
             "approvers": st.lists(texts, min_size=1, max_size=9).map(tuple),
             "slots": st.just(()),
             "quorum": st.integers(1, 9),

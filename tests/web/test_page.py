@@ -104,6 +104,14 @@ async def test_nothing_of_a_run_becomes_markup(house: House, visitor: Visitor) -
     assert "<img" not in visitor.page.text
 
 
+async def test_facts_are_a_list_above_the_question(house: House, visitor: Visitor) -> None:
+    assert house.runs.run.gate
+    house.runs.run.gate.facts = ["The test failed.", "<img src=x>"]
+    await visitor.open(house.link())
+    listed = '<ul class="facts">\n<li>The test failed.</li>\n<li>&lt;img src=x&gt;</li>\n</ul>\n'
+    assert f'{listed}<p class="asked"><strong>' in visitor.page.text
+
+
 async def test_opening_a_link_changes_nothing(house: House, visitor: Visitor) -> None:
     before = house.runs.run.model_copy(deep=True)
     for _ in range(3):

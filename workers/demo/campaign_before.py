@@ -122,7 +122,7 @@ class BeforeTheWindow:
         scene = self._scene
         scene.screen.enter("the sign-off is asked for, with the test's evidence")
         gate = await scene.until_open_gate(scene.run, begins="sign-off")
-        scene.screen.say("holdfast", f"asks {', '.join(gate.approvers)}: {gate.question}")
+        scene.screen.say("holdfast", f"asks {', '.join(gate.approvers)}: {gate.told}")
         await scene.until_button(f"{_APPROVE}:{scene.run}:", chat=BORIS)
         await scene.moment("sign-off")
         await scene.answer(BORIS, scene.run, _APPROVE)

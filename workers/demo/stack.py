@@ -86,19 +86,7 @@ class Stack:
         self._write_chats()
         if self.systems:
             self.systems.make()
-        children = [
-            self._temporal(),
-            self._prometheus_server(),
-            self._telegram(),
-            self._crm(),
-            self._shop(),
-            self._customers(),
-            *([self._ci()] if systems else []),
-            self._role("worker", ports.worker_metrics),
-            self._role("bot", ports.bot_metrics),
-            *([self._role("web", ports.web)] if web else []),
-        ]
-        self.children = {child.name: child for child in children}
+        self.children = {child.name: child for child in self._processes()}
 
     @property
     def links(self) -> dict[str, str]:
@@ -138,6 +126,7 @@ class Stack:
             "HOLDFAST_RUNBOOK_DIRS": json.dumps([str(d) for d in runbook_dirs]),
             "HOLDFAST_DEFAULT_PACE": self._pace,
             "HOLDFAST_ENDPOINTS": json.dumps({"shop": f"http://127.0.0.1:{p.shop}"}),
+            "HOLDFAST_MESSAGE_LOGS": json.dumps([str(self.directory / "messages.jsonl")]),
             "HOLDFAST_PROMETHEUS_URL": f"http://127.0.0.1:{p.prometheus}",
             "HOLDFAST_TELEGRAM_TOKEN": BOT_TOKEN,
             "HOLDFAST_TELEGRAM_CHAT": str(CHAT_ID),
@@ -161,6 +150,22 @@ class Stack:
             child.stop()
 
     # --- the processes ----------------------------------------------------------------------------------
+
+    def _processes(self) -> list[Child]:
+        """Return everything, in the order in which it starts."""
+        ports = self.ports
+        return [
+            self._temporal(),
+            self._prometheus_server(),
+            self._telegram(),
+            self._crm(),
+            self._shop(),
+            self._customers(),
+            *([self._ci()] if self.systems else []),
+            self._role("worker", ports.worker_metrics),
+            self._role("bot", ports.bot_metrics),
+            *([self._role("web", ports.web)] if self._web else []),
+        ]
 
     def _child(self, name: str, command: list[str], **more: object) -> Child:
         return Child(name=name, command=command, log=self.directory / "logs" / f"{name}.log", **more)  # type: ignore[arg-type]  # keyword arguments of Child
@@ -213,6 +218,7 @@ class Stack:
             "shop", "holdfast.sim.shop", self.ports.shop, "healthz",
             "--crm-url", f"http://127.0.0.1:{self.ports.crm}/{CRM_PATH}",
             "--state", str(self.directory / "shop.json"),
+            "--message-log", str(self.directory / "messages.jsonl"),
         )  # fmt: skip
 
     def _customers(self) -> Child:

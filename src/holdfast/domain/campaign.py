@@ -131,6 +131,7 @@ class BreachLine(BaseModel):
     journey: str = ""
     began: datetime
     ended: datetime | None = None
+    # It outlives the campaign's run: it needs people's time after the window has closed (docs/decisions/0020).
     incident: str = ""
     said: str = ""
     worst_burn: float = 0.0

@@ -52,6 +52,21 @@ CLOSED: Final = "the window has closed; the report follows"
 FINISHED: Final = "breaches: {n}; the report is made"
 NO_REPORT: Final = "the report could not be made: {why}; `holdfast report` makes it from the store"
 CANCELLED: Final = "cancelled by request; nothing is watched any more, and nothing is frozen"
+CANCELLED_OPEN: Final = (
+    "cancelled by request in its window: nothing is watched any more, and nothing is frozen; tell the client"
+)
+UNWATCHED: Final = "The watch of {run} is over, so nobody here sees when it is well again."
+
+# --- what its questions rest on ------------------------------------------------------------------------------
+FACT_TEST: Final = "Load test of {at}: {what}"
+FACT_CARRIED: Final = (
+    "Carried: {n} sessions a second. Expected at the peak: {m}, with the safety factor: {high}."
+)
+FACT_EXPECTED: Final = "Expected at the peak: {m} sessions a second, with the safety factor: {high}."
+FACT_WANTED: Final = "It had to carry {value} sessions a second."
+FACT_DECIDED: Final = "{names} decided: {what}."
+FACT_LIMITS: Final = "It goes with limits: {what}"
+FACT_OPENS: Final = "The window opens on {at}."
 
 # --- roles, tasks, updates -----------------------------------------------------------------------------------
 ROLE_ASKED: Final = "{name} was asked to take the role: {title}"

@@ -44,6 +44,7 @@ class Choice(StrEnum):
         return "go with limits" if self is Choice.LIMIT else str(self)
 
 
+# People type into the Temporal UI, too, where no button says which word is meant.
 _SYNONYMS = {
     **dict.fromkeys(("yes", "continue", "go"), "approve"),
     **dict.fromkeys(("no", "rollback", "stop", "no-go"), "reject"),
@@ -267,6 +268,8 @@ def parse(model: type[S], message: Any) -> S:
     Raises:
         DecisionRefused: the text says what is missing or wrong, field by field.
     """
+    # Declared as any JSON and read here: where the SDK decodes into a strict model, a wrong field shows the
+    # approver a Python traceback (Update), or vanishes in a worker's log (Signal).
     what = model.__name__.lower()
     if not isinstance(message, dict):
         raise DecisionRefused(

@@ -43,13 +43,22 @@ def _of_kind(view: RunView) -> list[str]:
 
 def _gate(gate: Gate, run_id: str) -> list[str]:
     return [
-        f"### Your decision is asked\n{gate.question}",
+        f"### Your decision is asked\n{_question(gate)}",
         *([f"**Asked again because** {gate.again_because}"] if gate.again_because else []),
         "\n".join(f"- **{name}**: {follows}" for name, follows in _answers(gate)),
         "\n".join(f"- {line}" for line in _sign_off(gate)),
         *_settings(gate),
         *_how(gate, run_id),
     ]
+
+
+def _question(gate: Gate) -> str:
+    """Return the question below what it rests on; alone, it is as it was written."""
+    return (
+        "\n".join([*(f"- {fact}" for fact in gate.facts), "", f"**{gate.question}**"])
+        if gate.facts
+        else gate.question
+    )
 
 
 def _answers(gate: Gate) -> Iterator[tuple[str, str]]:

@@ -62,6 +62,8 @@ class Rota(Strict):
 
     title: str = Field(min_length=1, max_length=120)
     members: tuple[str, ...] = Field(min_length=1, max_length=100)
+    # Whose turn it is follows from these two at any moment: there is no calendar to be kept
+    # (docs/decisions/0016).
     turn: Duration
     begins: _Begin
     time_zone: str = "UTC"

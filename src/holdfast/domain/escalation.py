@@ -39,6 +39,7 @@ class EscalationPolicy(Strict):
     title: str = Field(min_length=1, max_length=120)
     steps: tuple[Step, ...] = Field(min_length=1)
     rounds: int = Field(default=3, ge=1, le=100)
+    # It runs out: who fell asleep again is no reason for silence (docs/decisions/0016).
     acknowledged_for: Duration = timedelta(minutes=30)
 
 

@@ -33,6 +33,7 @@ class Evidence(BaseModel):
     @property
     def digest(self) -> str:
         """The short name of this evidence: another one, another question."""
+        # A later look that finds the same is the same evidence, and what was approved stays approved.
         facts = self.model_dump(mode="json", exclude={"taken_at"})
         return digest_of(_text(facts))
 

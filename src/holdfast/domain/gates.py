@@ -32,6 +32,7 @@ class Question(BaseModel):
     """What is asked, and what follows from each answer; one sentence each.
 
     Attributes:
+        facts: what the question rests on, one line each, the most important first; shown above it.
         limit_label: name of the third answer, "go with limits"; without it the gate does not take one.
         if_limited: what follows from that answer, and which limits they are.
     """
@@ -45,6 +46,12 @@ class Question(BaseModel):
     reject_label: str = "Reject"
     limit_label: str = ""
     if_limited: str = ""
+    facts: list[str] = Field(default_factory=list[str])
+
+    @property
+    def told(self) -> str:
+        """The facts and the question in one text, as it is put on record."""
+        return " ".join([*self.facts, self.question])
 
     @property
     def choices(self) -> tuple[Choice, ...]:

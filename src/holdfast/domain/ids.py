@@ -12,6 +12,7 @@ def run_id(kind: str, seed: str) -> str:
         seed: what makes the start unique (an update id of the chat, a random token), so that a repeated
             start request finds the run that it already started.
     """
+    # Short: it stands beside a token in a button, and Telegram gives a button 64 bytes (docs/decisions/0003).
     digest = hashlib.sha256(f"{kind}/{seed}".encode()).digest()
     return f"{kind}-{base64.b32encode(digest)[:8].decode().lower()}"
 

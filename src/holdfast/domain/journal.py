@@ -50,6 +50,8 @@ class TargetState(BaseModel):
 
     version: int = 0
     values: dict[str, Any]
+    # Without it a pipeline that failed half-way would look like the old version, and a rollback would pass it
+    # over (docs/decisions/0009).
     unsettled: str = ""
     doubt: str = ""
 
@@ -98,6 +100,8 @@ class JournalEntry(BaseModel):
         attempts: how many tries at undoing it were asked for, the first one included.
     """
 
+    # States, not steps: undoing is the same write with the two exchanged, so the way back needs no code of its
+    # own that is as untested as it is rare (docs/decisions/0009).
     effect: Effect
     before: dict[str, Any]
     after: dict[str, Any]
@@ -114,6 +118,7 @@ class JournalEntry(BaseModel):
     @property
     def stands(self) -> bool:
         """Whether it may be at its target, for all that the journal knows."""
+        # A planned one, too: it was recorded before it was tried, and the worker may have died in between.
         return self.status in {EntryStatus.PLANNED, EntryStatus.APPLIED}
 
     @property
@@ -165,6 +170,8 @@ class Drift(BaseModel):
 
 def to_undo(journal: list[JournalEntry], stage: str) -> list[JournalEntry]:
     """Return the entries of one stage that may stand at the target, newest first."""
+    # Stage by stage: each was signed off by itself, and an earlier one may be what keeps the system alive
+    # (docs/decisions/0002).
     return [e for e in reversed(journal) if e.effect.stage == stage and e.stands]
 
 

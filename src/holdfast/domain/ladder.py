@@ -92,6 +92,8 @@ class Ladder:
             self._overdue(person),
             key=attrgetter("at"),
         )
+        # From the gate and the people alone, at each attempt anew: so months of reminders cost no history, and
+        # a second worker comes to the same notices (docs/decisions/0006).
         return takewhile(lambda due: not lapses(self._gate, due.at), ladder)
 
     def asked(self, at: datetime) -> frozenset[str]:

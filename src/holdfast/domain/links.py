@@ -14,6 +14,7 @@ from holdfast.domain.errors import DecisionRefused
 from holdfast.domain.gates import Gate
 from holdfast.domain.proofs import Keyring
 
+# A link shows and answers nothing by itself: scanners of mail open links (docs/decisions/0005).
 _PURPOSE: Final = "web-link"
 _LONGEST_TOKEN: Final = 4096
 # In the place of a gate's id; no gate is called so.

@@ -49,6 +49,8 @@ def check_way(way: GiveWay, run: str) -> None:
     Raises:
         DecisionRefused: why it does not count.
     """
+    # Sorts out what cannot be meant. It proves nothing: whoever can write to Temporal can send a signal, so
+    # what it claims is looked up at the gate of the run that it names (docs/decisions/0018).
     if way.gate != gate_before(run) or way.run == run:
         raise DecisionRefused(Answer.NOT_THE_OPEN_GATE, run_phrases.WAY_NOT_OURS)
     if way.decision.decision is not Choice.APPROVE:

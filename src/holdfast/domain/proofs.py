@@ -19,10 +19,13 @@ from holdfast.domain.errors import DecisionRefused
 from holdfast.domain.words import Word
 
 CODE_GOOD_FOR: Final = timedelta(minutes=30)
+# Says that whoever signed has checked a code of the authenticator app. The code itself never enters a history
+# (docs/decisions/0005).
 TOTP: Final = "totp"
 # Channels that recognise people themselves; what comes by any other way needs a code from the private chat.
 OWN_CHANNELS: Final = frozenset({"telegram", "web"})
 _CODE_CHARACTERS: Final = 16  # 80 bits: nobody guesses them, and a validator could not count guesses
+# Beside the run's id it has to fit into the 64 bytes of a button (docs/decisions/0003).
 _BUTTON_CHARACTERS: Final = 20
 _SHORTEST_KEY: Final = 16
 
@@ -60,6 +63,7 @@ def claim_of(said: Signed, *, run: str, execution: str) -> Claim:
     if isinstance(said, Word):
         gate, execution = str(said.act), ""
     return Claim(
+        # The reason is left out: people write it after they have the code (docs/decisions/0005).
         run=run,
         execution=execution if said.gate else "",
         gate=gate,

@@ -4,32 +4,25 @@ from collections.abc import Iterator
 from datetime import datetime
 from typing import Final
 
-from pydantic import BaseModel
-
 from holdfast.domain.decisions import Answer, Choice, CodeRequest, Decision, Extension, Handover
 from holdfast.domain.errors import DecisionRefused
 from holdfast.domain.gates import Delegation, Gate, check_open
 from holdfast.domain.people import People
+from holdfast.domain.places import (
+    ESCALATION,
+    Standing,
+    asked_now,
+    called_later,
+    fits,
+    holders,
+    parallel_step,
+    placed,
+    principal_of,
+)
 from holdfast.domain.proofs import TOTP
-from holdfast.domain.signoff import Slot, match
 
 LONGEST_CHAIN: Final = 3
-ESCALATION: Final = "escalation"
 VETO: Final = "veto"
-
-
-class Standing(BaseModel):
-    """In whose place somebody answers.
-
-    Attributes:
-        actor: the person who answers.
-        principal: the approver whose vote it is; the actor for an own vote.
-        how: empty for an own vote, else `delegation`, `deputy` or `escalation`.
-    """
-
-    actor: str
-    principal: str
-    how: str = ""
 
 
 def check(
@@ -105,6 +98,7 @@ def _check_evidence(decision: Decision, gate: Gate, now: datetime) -> None:
             Answer.EVIDENCE_OUT_OF_DATE,
             f"You answered on evidence {decision.evidence}, but it is {gate.evidence} now. Look again first.",
         )
+    # What was true when somebody looked may be weeks old: sign-offs wait for months here.
     if gate.stale_at is not None and now >= gate.stale_at:
         raise DecisionRefused(
             Answer.EVIDENCE_OUT_OF_DATE,
@@ -124,12 +118,12 @@ def counted(decision: Decision, gate: Gate, people: People, now: datetime) -> De
     able = list(standings(decision.by, gate, people, now))
     if not able:
         raise DecisionRefused(Answer.NOT_AN_APPROVER, _not_an_approver(decision.by, gate, people, now))
-    fits = _asked_now if decision.decision is Choice.REJECT else placed
-    standing = next((s for s in able if fits(s, gate)), None)
+    wanted = asked_now if decision.decision is Choice.REJECT else placed
+    standing = next((s for s in able if wanted(s, gate)), None)
     if standing is None:
         raise DecisionRefused(Answer.NOT_YOUR_TURN, _not_your_turn(able, gate, people, now))
     behalf = standing.principal if standing.principal != decision.by else ""
-    step = gate.step if gate.ordered else _parallel_step(standing, gate)
+    step = gate.step if gate.ordered else parallel_step(standing, gate)
     return decision.model_copy(update={"on_behalf_of": behalf, "how": standing.how, "step": step})
 
 
@@ -137,29 +131,19 @@ def standings(name: str, gate: Gate, people: People, now: datetime) -> Iterator[
     """Yield in whose place this person may answer, the own vote first; nothing for whoever may not answer."""
     if people.named(name) is None or name == gate.excluded:
         return
-    holders = _holders(gate)
-    if name in holders:
+    approvers = holders(gate)
+    if name in approvers:
         yield Standing(actor=name, principal=name)
-    for holder in holders:
+    for holder in approvers:
         how = dict(acting_for(holder, gate, people, now)).get(name)
         if how:
             yield Standing(actor=name, principal=holder, how=how)
-    called = _later(gate, now)
+    called = called_later(gate, now)
     if name in called:
         yield Standing(actor=name, principal=name, how=ESCALATION)
     for other in called:
         if name in dict(acting_for(other, gate, people, now)):
             yield Standing(actor=name, principal=other, how=ESCALATION)
-
-
-def _holders(gate: Gate) -> list[str]:
-    return list(dict.fromkeys(holder for slot in gate.slots for holder in slot.holders))
-
-
-def _later(gate: Gate, now: datetime | None = None) -> list[str]:
-    """Return who is called later, by that moment if there is one; never who started the run."""
-    tiers = (tier for tier in gate.tiers if now is None or tier.at <= now)
-    return list(dict.fromkeys(name for tier in tiers for name in tier.names if name != gate.excluded))
 
 
 def acting_for(holder: str, gate: Gate, people: People, now: datetime) -> Iterator[tuple[str, str]]:
@@ -184,73 +168,6 @@ def _passed_on(name: str, gate: Gate, people: People, now: datetime) -> Iterator
     overdue = any(tier.deputies and tier.at <= now for tier in gate.tiers)
     if person is not None and person.deputy and (overdue or person.is_away(now)):
         yield person.deputy, "deputy"
-
-
-def placed(standing: Standing, gate: Gate) -> bool:
-    """Whether one more approval by this standing has a place, and leaves one for everybody still needed."""
-    return _asked_now(standing, gate) and _leaves_enough(standing, gate)
-
-
-def _asked_now(standing: Standing, gate: Gate) -> bool:
-    """Whether one more approval by this standing has a place beside those that were given."""
-    voters, steps = _voters(gate, standing)
-    if standing.principal in {v.principal for v in voters[:-1]}:
-        return False
-    return match([_fillable(v, gate, s) for v, s in zip(voters, steps, strict=True)], len(gate.slots))
-
-
-def _voters(gate: Gate, new: Standing | None) -> tuple[list[Standing], list[int]]:
-    """Return the approvals, with one more if there is one, and the steps for which they were given."""
-    given = [Standing(actor=d.by, principal=_principal(d), how=d.how) for d in gate.approvals]
-    steps = [d.step for d in gate.approvals]
-    return (given, steps) if new is None else ([*given, new], [*steps, gate.step])
-
-
-def _leaves_enough(standing: Standing, gate: Gate) -> bool:
-    """Whether what could be completed still can: by approvers alone, else with the help of later tiers."""
-    for helpers in ([], _later(gate)):
-        if _can_be_completed(gate, None, helpers):
-            return _can_be_completed(gate, standing, helpers)
-    return True
-
-
-def _can_be_completed(gate: Gate, new: Standing | None, helpers: list[str]) -> bool:
-    """Whether people who have not answered can fill what is left, each in his own name.
-
-    If one matching covers all votes and another all slots, there is one that covers both (Mendelsohn and
-    Dulmage, "Some generalizations of the problem of distinct representatives", 1958).
-    """
-    voters, steps = _voters(gate, new)
-    used = {v.actor for v in voters} | {v.principal for v in voters}
-    others = [Standing(actor=n, principal=n) for n in _holders(gate) if n not in used and n not in helpers]
-    others += [Standing(actor=n, principal=n, how=ESCALATION) for n in helpers if n not in used]
-    fillers = [_fillable(v, gate, s) for v, s in zip(voters, steps, strict=True)]
-    fillers += [_fillable(other, gate, None) for other in others]
-    slots = range(len(gate.slots))
-    by_slot = [frozenset(n for n, fills in enumerate(fillers) if slot in fills) for slot in slots]
-    return match(by_slot, len(fillers))
-
-
-def _fillable(standing: Standing, gate: Gate, step: int | None) -> frozenset[int]:
-    return frozenset(
-        number
-        for number, slot in enumerate(gate.slots)
-        if (step is None or not gate.ordered or slot.step == step) and _fits(standing, slot)
-    )
-
-
-def _fits(standing: Standing, slot: Slot) -> bool:
-    return standing.how == ESCALATION or standing.principal in slot.holders
-
-
-def _parallel_step(standing: Standing, gate: Gate) -> int:
-    """Return the first step that wants this vote; which one it fills is only known when all are given."""
-    steps = [slot.step for slot in gate.slots if _fits(standing, slot)]
-    return next((s for s in steps if len(gate.votes_in(s)) < len(gate.slots_of(s))), steps[0])
-
-
-def _principal(decision: Decision) -> str:
-    return decision.on_behalf_of or decision.by
 
 
 def waiting_for(gate: Gate, people: People, now: datetime) -> tuple[str, ...]:
@@ -313,7 +230,7 @@ def check_handover(
             Answer.NOT_AN_APPROVER, _not_an_approver(handover.by, gate, people, now) + " Nothing to hand over."
         )
     _check_has_not_answered(handover.by, gate)
-    given = {_principal(d) for d in gate.approvals}
+    given = {principal_of(d) for d in gate.approvals}
     free = [s.principal for s in able if s.principal not in given]
     if not free:
         raise DecisionRefused(Answer.NOT_YOUR_TURN, _not_your_turn(able, gate, people, now))
@@ -400,11 +317,13 @@ def _able(gate: Gate, people: People, now: datetime) -> str:
 
 
 def _not_your_turn(able: list[Standing], gate: Gate, people: People, now: datetime) -> str:
-    used = {_principal(d): d for d in gate.approvals}
+    used = {principal_of(d): d for d in gate.approvals}
     spent = next((used[s.principal] for s in able if s.principal in used), None)
     if spent is not None:
-        return f"{spent.by} has already answered gate '{gate.id}' for {_principal(spent)}; that vote is given."
-    mine = [slot.step for slot in gate.slots if any(_fits(s, slot) for s in able)]
+        return (
+            f"{spent.by} has already answered gate '{gate.id}' for {principal_of(spent)}; that vote is given."
+        )
+    mine = [slot.step for slot in gate.slots if any(fits(s, slot) for s in able)]
     waits = f"it waits for {_able(gate, people, now)} now"
     if gate.ordered and mine and min(mine) > gate.step:
         return f"Gate '{gate.id}' asks you in step {min(mine) + 1}; {waits}."

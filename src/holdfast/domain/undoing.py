@@ -19,6 +19,8 @@ def check_roll_back(request: RollBack, view: RunView) -> None:
     Raises:
         DecisionRefused: why not; the text is what the person reads.
     """
+    # Time has passed, and others may build on what it did: that is no longer the safe direction, so a run of
+    # its own asks for an approval first (docs/decisions/0011).
     if view.state.ended:
         raise DecisionRefused(
             Answer.ALREADY_DECIDED,
@@ -30,6 +32,8 @@ def check_roll_back(request: RollBack, view: RunView) -> None:
 
 def check_wish(request: RollBack, view: RunView) -> None:
     """Check the same whether or not the run has ended; errors as for `check_roll_back`."""
+    # One person is enough, whoever started the run included, and no second factor is asked for: one that fails
+    # at 3 a.m. for want of a telephone costs an outage, one too many costs a repetition (docs/decisions/0011).
     if request.by not in view.may_roll_back:
         raise DecisionRefused(
             Answer.NOT_AN_APPROVER,

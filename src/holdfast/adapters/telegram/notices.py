@@ -98,6 +98,7 @@ def _in_place_of(person: Person, notice: Notice) -> Iterator[Text]:
 
 def _short(person: Person, notice: Notice, detail: _Detail) -> Iterator[Text]:
     gate = notice.gate
+    yield from questions.facts(gate, min(detail.text_units, 300))[:1]
     yield Text("❓ ", clip(understood(gate.question), min(detail.text_units, 300)))
     yield questions.deadline(gate, person.zone)
     yield questions.sign_off(gate, detail.text_units)

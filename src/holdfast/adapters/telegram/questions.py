@@ -15,17 +15,26 @@ from holdfast.domain.gates import Gate, who_said
 from holdfast.i18n import understood
 
 _SHORTEST = 100
+_MOST_FACTS, _FEWEST_FACTS = 6, 2
+_ALL_FACTS_FROM = 300
 _MARKS = {Choice.APPROVE: "👍", Choice.LIMIT: "🚧", Choice.REJECT: "👎"}
 
 
 def question(gate: Gate, limit: int) -> list[Text]:
-    """Return what is asked and what follows from each answer; `limit` is in units a text."""
+    """Return what it rests on, what is asked, and what follows from each answer; `limit` is in units a text."""
     return [
         *asked_again(gate, limit),
+        *facts(gate, limit),
         Text("❓ ", marked(Bold, clip(understood(gate.question), limit))),
         *(_answer(gate, choice, limit) for choice in gate.choices),
         Text("💤 ", Bold(say(texts.NOBODY_ANSWERS)), " → ", clip(understood(gate.if_nothing), limit)),
     ]
+
+
+def facts(gate: Gate, limit: int) -> list[Text]:
+    """Return what the question rests on; shortened before the question, the last of it left out first."""
+    shown = gate.facts if limit >= _ALL_FACTS_FROM else gate.facts[:_FEWEST_FACTS]
+    return [Text("▪️ ", clip(understood(fact), max(limit // 2, _SHORTEST))) for fact in shown[:_MOST_FACTS]]
 
 
 def _answer(gate: Gate, choice: Choice, limit: int) -> Text:

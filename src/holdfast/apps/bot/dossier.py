@@ -19,6 +19,7 @@ _MARKS = {Choice.APPROVE: "👍", Choice.LIMIT: "🚧", Choice.REJECT: "👎"}
 _WORST_FIRST = ("red", "yellow", "", "green")
 _LONGEST = 3900  # of the 4096 that a message takes
 _BLOCK = 900
+_FACTS = 1500
 _MOST_METRICS = 8
 _PHONE_COLUMNS = 36
 
@@ -28,6 +29,7 @@ def dossier(view: RunView, gate: Gate, *, person: Person, people: People, now: d
     zone = person.zone
     head = {"gate": gate.id, "run_title": understood(view.title), "run": view.run_id}
     blocks = [
+        _facts(gate),
         fill(texts.GATE_HEAD, question=understood(gate.question), **head),
         _answers(gate),
         _time(gate, person, now),
@@ -40,6 +42,10 @@ def dossier(view: RunView, gate: Gate, *, person: Person, people: People, now: d
         fill(texts.GATE_STALE, until=shown(gate.stale_at, zone)) if gate.stale_at else "",
     ]
     return _fitting([block for block in blocks if block])
+
+
+def _facts(gate: Gate) -> str:
+    return first_lines([fill("▪️ {fact}", fact=understood(fact)) for fact in gate.facts], length=_FACTS)
 
 
 def _answers(gate: Gate) -> str:

@@ -1,34 +1,24 @@
 """A rollout as a step of a CI/CD pipeline: checked, started or found again, followed, told by an exit code."""
 
-import asyncio
-import json
 import os
-import shlex
-import signal
-import sys
-from collections.abc import Callable, Coroutine, Generator, Mapping
-from contextlib import contextmanager, suppress
-from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
-from enum import IntEnum
-from typing import Annotated, Any, Final, NoReturn, TypeVar
+from collections.abc import Mapping
+from datetime import timedelta
+from typing import Annotated, Final, NoReturn
 
 from cyclopts import App, CycloptsError, Group, Parameter
 
 from activities.planning import PlanRequest, make_plan
 from holdfast.apps.cli.deps import CliDeps
-from holdfast.apps.cli.gate_progress import Progress, Watch, verdict_line, waits_for
+from holdfast.apps.cli.gate_following import Following, GateExit, Order, write_line
+from holdfast.apps.cli.gate_progress import Progress, Watch
 from holdfast.apps.cli.moments import span_typed
 from holdfast.apps.cli.output import Output, complain
 from holdfast.apps.cli.parameters import AsPerson
-from holdfast.domain import standing
-from holdfast.domain.errors import HoldfastError, InvalidInput, UnknownName
+from holdfast.domain.errors import HoldfastError, InvalidInput
 from holdfast.domain.ids import run_id as new_run_id
-from holdfast.domain.view import RunState, RunView
-from holdfast.ports.runs import RolloutRequest, RunControl
+from holdfast.ports.runs import RolloutRequest
 from holdfast.runbook.plan import Plan
 
-T = TypeVar("T")
 _POLL, _QUIET = timedelta(seconds=2), timedelta(minutes=1)
 # Of each CI system: which server it is, if there can be several, and what tells one pipeline from all others.
 _KEYS: Final = (
@@ -36,7 +26,6 @@ _KEYS: Final = (
     ("github", "GITHUB_SERVER_URL", ("GITHUB_REPOSITORY", "GITHUB_RUN_ID")),
     ("jenkins", "", ("JENKINS_URL", "BUILD_TAG")),
 )
-_OF_STAGE: Final = {"name", "state", "share_percent"}
 _HELP = """\
 Examples:
   holdfast gate-check support-surge --as anna
@@ -67,38 +56,15 @@ Without --key it is made of the runbook's name and of
   Jenkins  JENKINS_URL and BUILD_TAG"""
 
 
-class GateExit(IntEnum):
-    """The exit codes of `holdfast gate-check`."""
-
-    PROMOTED = 0
-    NOT_PROMOTED = 1
-    GOES_ON = 2
-    NOT_STARTED = 3
-
-
-@dataclass(frozen=True)
-class _Order:
-    """What was asked for, checked.
-
-    Attributes:
-        wait: as it was typed, in `limit` as a span.
-        request: what to start; None for a run that is there.
-        digest: of the runbook's file here; empty where it was not read.
-    """
-
-    runbook: str
-    person: str
-    run_id: str
-    wait: str
-    limit: timedelta
-    request: RolloutRequest | None = None
-    digest: str = ""
-
-    @property
-    def attach(self) -> str:
-        """The command that finds the run again."""
-        words = ("gate-check", self.runbook, "--as", self.person, "--run", self.run_id, "--wait", self.wait)
-        return shlex.join(("holdfast", *words))
+_Key = Annotated[str, Parameter(help="What makes this rollout one; else of the CI system.", show_default=False)]
+_AttachTo = Annotated[
+    str, Parameter(help="Attach to this run; nothing is checked or started.", show_default=False)
+]
+_CheckOnly = Annotated[bool, Parameter(help="Check file, person and pace; start nothing.", show_default=False)]
+_AsJsonLine = Annotated[
+    bool,
+    Parameter(name="--json", help="One line of JSON on stdout, the rest on stderr.", show_default=False),
+]
 
 
 class GateCheckCommand:
@@ -117,22 +83,11 @@ class GateCheckCommand:
         *,
         person: AsPerson,
         pace: Annotated[str, Parameter(help="One of the runbook's paces.", show_default=False)] = "",
-        key: Annotated[
-            str, Parameter(help="What makes this rollout one; else of the CI system.", show_default=False)
-        ] = "",
+        key: _Key = "",
         wait: Annotated[str, Parameter(help="How long to wait for the end, e.g. 90s, 45m, 2h.")] = "45m",
-        run: Annotated[
-            str, Parameter(help="Attach to this run; nothing is checked or started.", show_default=False)
-        ] = "",
-        check_only: Annotated[
-            bool, Parameter(help="Check file, person and pace; start nothing.", show_default=False)
-        ] = False,
-        as_json: Annotated[
-            bool,
-            Parameter(
-                name="--json", help="One line of JSON on stdout, the rest on stderr.", show_default=False
-            ),
-        ] = False,
+        run: _AttachTo = "",
+        check_only: _CheckOnly = False,
+        as_json: _AsJsonLine = False,
     ) -> GateExit:
         """Run a rollout as a step of a pipeline; its outcome is the exit code.
 
@@ -144,13 +99,13 @@ class GateCheckCommand:
             _only_one("--run", run, {"--key": key, "--pace": pace, "--check-only": check_only})
             limit, name = span_typed("--wait", wait), person.strip().lower()
             if run:
-                return await self._follow(_Order(runbook, name, run, wait, limit), out)
+                return await self._follow(Order(runbook, name, run, wait, limit), out)
             request = RolloutRequest(runbook=runbook, requested_by=name, pace=pace or self._deps.default_pace)
             plan = self._checked(request, out)
             if check_only:
                 return _could_be_started(plan, out)
             run_id = new_run_id("rollout", _key(key, runbook, os.environ, out))
-            return await self._follow(_Order(runbook, name, run_id, wait, limit, request, plan.digest), out)
+            return await self._follow(Order(runbook, name, run_id, wait, limit, request, plan.digest), out)
         except HoldfastError as error:
             complain(str(error))
             return GateExit.NOT_STARTED
@@ -167,12 +122,12 @@ class GateCheckCommand:
             out.say(f"  risk up to {go_on:.2f} goes on, up to {pause:.2f} asks a person, above it rolls back")
         return plan
 
-    async def _follow(self, order: _Order, out: Output) -> GateExit:
+    async def _follow(self, order: Order, out: Output) -> GateExit:
         url = self._deps.ui_url(order.run_id)
         progress = Progress(out.say, quiet=self._quiet, digest=order.digest)
         async with self._deps.run_control() as control:
             watch = Watch(control, order.run_id, progress, poll=self._poll)
-            return await _Following(control, order, url=url, watch=watch, out=out).to_an_exit()
+            return await Following(control, order, url=url, watch=watch, out=out).to_an_exit()
 
 
 def add_gate_check(app: App, deps: CliDeps, *, poll: timedelta = _POLL, quiet: timedelta = _QUIET) -> None:
@@ -185,144 +140,6 @@ def add_gate_check(app: App, deps: CliDeps, *, poll: timedelta = _POLL, quiet: t
     )
     command.default(GateCheckCommand(deps, poll=poll, quiet=quiet).gate_check)
     app.command(command)
-
-
-class _Following:
-    """One rollout from its start, or from being found, to the exit code."""
-
-    def __init__(self, control: RunControl, order: _Order, *, url: str, watch: Watch, out: Output) -> None:
-        self._control = control
-        self._order = order
-        self._url = url
-        self._watch = watch
-        self._progress = watch.progress
-        self._out = out
-        self._is_there = order.request is None  # until the server says so, a start is nothing but a wish
-
-    async def to_an_exit(self) -> GateExit:
-        """Follow the run for as long as `--wait` allows; say how it stands then."""
-        limit = asyncio.timeout(self._order.limit.total_seconds())
-        try:
-            async with limit:
-                code = self._ended(await _unless_told_to_end(self._to_the_end()))
-        except TimeoutError:
-            if not limit.expired():
-                raise
-            code = self._left(f"waited {self._order.wait}, as --wait says")
-        except _ToldToEndError as told:
-            code = self._left(f"told to end by {told}")
-        except UnknownName:
-            if self._watch.view is None:
-                raise
-            code = self._not_promoted("gone", "the Temporal server does not know the run any more")
-        self._write_document(code)
-        return code
-
-    async def _to_the_end(self) -> dict[str, Any]:
-        order, watch = self._order, self._watch
-        request = order.request
-        if request is not None and await watch.insist(
-            lambda: self._control.start(request, run_id=order.run_id)
-        ):
-            self._is_there = True
-            self._progress.line(f"started {order.run_id}: {self._url}")
-        else:
-            self._is_there = True
-            self._attached(await watch.first_look())
-        return await watch.end()
-
-    def _attached(self, view: RunView) -> None:
-        if view.runbook != self._order.runbook:
-            raise InvalidInput(
-                f"{self._order.run_id} is a run of runbook '{view.runbook}', not of '{self._order.runbook}': "
-                "give another --key or --run"
-            )
-        who = f"started by {view.requested_by} at {view.started_at:%Y-%m-%d %H:%M:%S} UTC, pace {view.pace}"
-        self._progress.line(f"attached to {self._order.run_id}, {who}: {self._url}")
-
-    def _ended(self, report: dict[str, Any]) -> GateExit:
-        view = self._watch.view
-        if view is not None and view.state is RunState.PROMOTED:
-            self._progress.line(f"{view.run_id}: promoted. {view.headline}")
-            return GateExit.PROMOTED
-        if view is None or not view.state.ended:
-            state = f"ended from outside while {view.state}" if view else "ended"
-            return self._not_promoted(state, str(report.get("why", "")))
-        why = str(report.get("why", ""))
-        return self._not_promoted(view.state, f"{view.headline} {'' if why in view.headline else why}".strip())
-
-    def _not_promoted(self, state: str, why: str) -> GateExit:
-        run_id, view = self._order.run_id, self._watch.view
-        self._progress.line(f"{run_id}: {state}. {why}".rstrip())
-        looks = [self._url, f"holdfast show {run_id}"]
-        if view is not None and view.verdict is not None:
-            self._progress.line(f"newest {verdict_line(view.verdict)}")
-            looks.append(f"holdfast verdict explain {run_id}")
-        self._progress.line(f"Where to look: {' | '.join(looks)}")
-        return GateExit.NOT_PROMOTED
-
-    def _left(self, why: str) -> GateExit:
-        order, line = self._order, self._progress.line
-        if not self._is_there:
-            complain(
-                f"{why}; the Temporal server has not answered, so no run is known to have started. "
-                f"The same command with the same key is safe: if the start has got through after all, it finds "
-                f"{order.run_id}."
-            )
-            return GateExit.NOT_STARTED
-        line(f"{why}. Nothing is stopped: {order.run_id} goes on. {self._how_it_stands()}".rstrip())
-        line(f"Attach again: {order.attach}")
-        able = ", ".join(self._watch.view.may_roll_back) if self._watch.view else ""
-        line(f"To undo it: holdfast rollback {order.run_id} --as NAME{f' (one of: {able})' if able else ''}")
-        return GateExit.GOES_ON
-
-    def _how_it_stands(self) -> str:
-        view = self._watch.view
-        if view is None:
-            return "It has not been seen, because no worker or server has answered."
-        asked = f"; gate {view.gate.id} {waits_for(view.gate, view, datetime.now(UTC))}" if view.gate else ""
-        return f"It is {view.state}: {view.headline}{asked}."
-
-    def _write_document(self, code: GateExit) -> None:
-        if self._out.as_json:
-            _write_line(_document(self._watch.view, self._order, self._url, code))
-
-
-class _ToldToEndError(Exception):
-    """A signal arrived; the text is its name."""
-
-
-async def _unless_told_to_end(work: Coroutine[Any, Any, T]) -> T:
-    """Do the work; raises `_ToldToEndError` when SIGINT or SIGTERM comes first, as CI systems send it."""
-    task = asyncio.ensure_future(work)
-    told: list[str] = []
-
-    def end(name: str) -> None:
-        told.append(name)
-        task.cancel()
-
-    with _signals(end):
-        try:
-            return await task
-        except asyncio.CancelledError:
-            if told:
-                raise _ToldToEndError(told[0]) from None
-            raise
-
-
-@contextmanager
-def _signals(hear: Callable[[str], None]) -> Generator[None]:
-    loop, heard = asyncio.get_running_loop(), (signal.SIGINT, signal.SIGTERM)
-    # Neither another thread than the main one nor Windows can listen; there a signal ends the process at once.
-    with suppress(NotImplementedError, RuntimeError, ValueError):
-        for number in heard:
-            loop.add_signal_handler(number, hear, number.name)
-    try:
-        yield
-    finally:
-        with suppress(NotImplementedError):
-            for number in heard:
-                loop.remove_signal_handler(number)
 
 
 def _key(given: str, runbook: str, environment: Mapping[str, str], out: Output) -> str:
@@ -360,40 +177,8 @@ def _could_be_started(plan: Plan, out: Output) -> GateExit:
     if out.as_json:
         stages = [{"name": s.name, "state": "ahead", "share_percent": 0} for s in plan.spec.stages]
         checked = {"run_id": None, "state": "checked", "headline": "could be started", "url": None}
-        _write_line(checked | {"stages": stages, "risk": None, "exit": int(GateExit.PROMOTED)})
+        write_line(checked | {"stages": stages, "risk": None, "exit": int(GateExit.PROMOTED)})
     return GateExit.PROMOTED
-
-
-def _document(view: RunView | None, order: _Order, url: str, code: GateExit) -> dict[str, Any]:
-    document: dict[str, Any] = {
-        "run_id": order.run_id,
-        "state": None,
-        "headline": "",
-        "url": url,
-        "stages": [],
-        "risk": None,
-        "verdict": None,
-        "waits_for": [],
-        "limited": False,
-        "exit": int(code),
-    }
-    if view is not None:
-        gate, verdict = view.gate, view.verdict
-        document |= {
-            "state": view.state,
-            "headline": view.headline,
-            "stages": [s.model_dump(mode="json", include=_OF_STAGE) for s in view.stages],
-            "risk": None if verdict is None or verdict.risk_percent is None else verdict.risk_percent / 100,
-            "verdict": verdict.outcome if verdict else None,
-            "limited": any(closed.limited for closed in view.closed_gates),
-            "waits_for": list(standing.waiting_for(gate, view.people, datetime.now(UTC))) if gate else [],
-        }
-    return document | ({"attach": order.attach} if code is GateExit.GOES_ON else {})
-
-
-def _write_line(document: Mapping[str, Any]) -> None:
-    sys.stdout.write(json.dumps(document, ensure_ascii=False) + "\n")
-    sys.stdout.flush()
 
 
 def _leave_for_wrong_usage(error: CycloptsError) -> NoReturn:

@@ -154,7 +154,7 @@ def _facts(view: RunView, now: datetime) -> Iterator[tuple[str, str]]:
     if view.verdict:
         yield f"verdict {view.verdict.at}", verdict_line(view.verdict)
     if view.gate:
-        text = f"gate {view.gate.id} asks: {view.gate.question} It {waits_for(view.gate, view, now)}."
+        text = f"gate {view.gate.id} asks: {view.gate.told} It {waits_for(view.gate, view, now)}."
         answer = f"Answer in the chat or: holdfast approve {view.run_id} --as NAME --gate {view.gate.id}"
         yield f"gate {view.gate.id}", f"{text} {answer}"
 

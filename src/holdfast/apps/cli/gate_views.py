@@ -75,6 +75,7 @@ def _short_deadline(gate: Gate, now: datetime) -> str:
 
 
 def _lines(gate: Gate, people: People, now: datetime) -> Iterator[str]:
+    yield from (f"- {fact}" for fact in gate.facts)
     yield gate.question
     if gate.again_because:
         yield f"Asked again, because this changed: {gate.again_because}"

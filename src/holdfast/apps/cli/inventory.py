@@ -70,7 +70,11 @@ class InventoryCommands:
         until: Annotated[str, Parameter(help="Up to here; now unless told.", show_default=False)] = "",
         logs: Annotated[
             tuple[Path, ...],
-            Parameter(help="Structured logs, JSON lines, also gzip; once for each.", show_default=False),
+            Parameter(
+                help="Structured logs, JSON lines, also gzip; once for each. Unless told those of "
+                "HOLDFAST_MESSAGE_LOGS.",
+                show_default=False,
+            ),
         ] = (),
         as_json: AsJson = False,
     ) -> None:
@@ -78,7 +82,7 @@ class InventoryCommands:
         begins, ends = _stretch(last, since, until)
         spec = self._deps.library().campaign(campaign.removeprefix("campaign/")).spec
         async with self._deps.taking() as taking:
-            taken = await taking.take(spec.messages, since=begins, until=ends, logs=logs)
+            taken = await taking.take(spec.messages, since=begins, until=ends, logs=logs or None)
         out = Output(as_json=as_json)
         out.document(taken.model_dump(mode="json"))
         if as_json:

@@ -6,17 +6,16 @@ shows what comes next.
 """
 
 from collections.abc import Callable, Collection, Sequence
-from datetime import datetime
-from typing import Any, Final
+from typing import Final
 
-from pydantic import AwareDatetime, BaseModel
+from pydantic import BaseModel
 from temporalio import activity
 from temporalio.exceptions import ApplicationError
 
 from activities.clock import server_now
+from activities.codes import PRIVATE_CHAT, CodeDelivery, about_code, code_entry, command_for, short
 from activities.failures import as_failures
 from activities.rounds import SOON, Round
-from holdfast.domain.decisions import ROLLBACK, Choice, Decision, Extension, Handover, RollBack, Signed
 from holdfast.domain.errors import (
     ChatUnavailable,
     DeliveryUncertain,
@@ -31,11 +30,9 @@ from holdfast.domain.people import People, Person
 from holdfast.domain.proofs import CODE_GOOD_FOR, Keyring
 from holdfast.domain.standing import waiting_for
 from holdfast.domain.view import MessageRef
-from holdfast.domain.words import Act, Word
 from holdfast.ports.audit import AuditEntry, AuditKind, AuditLog
 from holdfast.ports.notices import Notice, NoticeBook, PrivateChannel, SentNotice
 
-_PRIVATE_CHAT: Final = "telegram"
 _AUDITED_AS: Final = {
     NoticeKind.REQUEST: AuditKind.REQUEST,
     NoticeKind.REMINDER: AuditKind.REMINDER,
@@ -73,69 +70,6 @@ class TellRequest(BaseModel):
 
     person: Person
     text: str
-
-
-class CodeDelivery(BaseModel):
-    """An approval code that a person is to get in the private chat.
-
-    Attributes:
-        run_id, execution: of the run that asks.
-        gate: the open gate; None for a rollback or a word, which are said whether or not one is open.
-        person: whose code it is.
-        decision: what it is good for, where it is no extension, hand-over or rollback.
-        reason: put into the JSON to paste.
-        until: alone, the new deadline of an extension; with `to`, the end of a hand-over.
-        to: to whom the gate, or an incident, is to be handed over; of a rollback the stage that stays, empty:
-            none.
-        act: of a word; empty for everything else.
-    """
-
-    run_id: str
-    execution: str
-    gate: Gate | None = None
-    person: Person
-    decision: Choice = Choice.APPROVE
-    reason: str = ""
-    until: AwareDatetime | None = None
-    to: str = ""
-    act: Act | None = None
-
-    def said(self) -> Signed:
-        """Return what the person wants to say, not signed yet."""
-        common: dict[str, Any] = {
-            "gate": self.about,
-            "by": self.person.name,
-            "evidence": self.gate.evidence if self.gate else "",
-            "reason": self.reason,
-            "proofs": ("code",),
-        }
-        if self.act is not None:
-            return Word(act=self.act, to=self.to, **common)
-        if self.gate is None:
-            return RollBack(to=self.to, **common)
-        if self.to:
-            return Handover(to=self.to, until=self.until, **common)
-        if self.until is not None:
-            return Extension(until=self.until, **common)
-        return Decision(decision=self.decision, **common)
-
-    @property
-    def about(self) -> str:
-        """What the code is for: the gate's id, `rollback`, or the act of a word."""
-        if self.act is not None:
-            return self.act
-        return self.gate.id if self.gate else ROLLBACK
-
-    @property
-    def update(self) -> str:
-        """The name of the update that takes it."""
-        if self.act is not None:
-            return self.act
-        if self.gate is None:
-            return "roll_back"
-        if self.to:
-            return "delegate"
-        return "decide" if self.until is None else "extend"
 
 
 class CallingActivities:
@@ -308,7 +242,7 @@ class CallingActivities:
         """
         person = delivery.person
         with as_failures():
-            chat = next((c for c in self._channels if c.name == _PRIVATE_CHAT and c.reaches(person)), None)
+            chat = next((c for c in self._channels if c.name == PRIVATE_CHAT and c.reaches(person)), None)
             if chat is None:
                 raise InvalidInput(
                     f"{person.name} has no private chat with the bot, so there is nowhere to send a code: set "
@@ -319,7 +253,7 @@ class CallingActivities:
             return await self._hand_out(delivery, chat)
 
     async def _ask_for_second_factor(self, delivery: CodeDelivery, chat: PrivateChannel) -> str:
-        command = _command(delivery)
+        command = command_for(delivery)
         await chat.say(
             delivery.person,
             f"Gate '{delivery.about}' of {delivery.run_id} needs a code of your authenticator app. Send me "
@@ -328,73 +262,15 @@ class CallingActivities:
         )
         return (
             "This gate needs a code of the authenticator app, which the bot asks for in "
-            f"{_short(delivery.person)}'s private chat: send '{command}' there."
+            f"{short(delivery.person)}'s private chat: send '{command}' there."
         )
 
     async def _hand_out(self, delivery: CodeDelivery, chat: PrivateChannel) -> str:
         now, person = server_now(), delivery.person
         paste = sealed(self._keyring, delivery.run_id, delivery.execution, delivery.said(), now=now)
-        await self._audit.append([_code_entry(delivery, now)])  # before: no code without a record
+        await self._audit.append([code_entry(delivery, now)])  # before: no code without a record
         until = now + CODE_GOOD_FOR
-        await chat.say(person, _about_code(delivery, until), paste=paste)
+        await chat.say(person, about_code(delivery, until), paste=paste)
         return (
-            f"A code was sent to {_short(person)}'s private chat. It is good until {until:%Y-%m-%d %H:%M} UTC."
+            f"A code was sent to {short(person)}'s private chat. It is good until {until:%Y-%m-%d %H:%M} UTC."
         )
-
-
-def _code_entry(delivery: CodeDelivery, now: datetime) -> AuditEntry:
-    info = activity.info()
-    return AuditEntry(
-        key=f"{delivery.run_id}/{delivery.about}/code/{info.workflow_run_id}/{info.activity_id}",
-        at=now,
-        kind=AuditKind.CODE,
-        run=delivery.run_id,
-        gate=delivery.about,
-        person=delivery.person.name,
-        channel=_PRIVATE_CHAT,
-        text=f"a code for '{delivery.said().action}' was issued to the private chat of {delivery.person.name}",
-        data={"evidence": delivery.said().evidence, "action": delivery.said().action},
-    )
-
-
-def _about_code(delivery: CodeDelivery, until: datetime) -> str:
-    zone = delivery.person.zone
-    missing = delivery.update == "decide" and delivery.decision is Choice.REJECT and not delivery.reason
-    return (
-        f"Your code to {_what(delivery)}, good until "
-        f"{until.astimezone(zone):%H:%M} ({zone.key}). Paste all of it as the input of the update "
-        f"'{delivery.update}' in "
-        "the Temporal UI. Keep it to yourself: whoever has it can answer as you."
-        + (' Write your reason between the quotes of "reason" first.' if missing else "")
-    )
-
-
-def _short(person: Person) -> str:
-    return person.title.partition(" (")[0]
-
-
-def _what(delivery: CodeDelivery) -> str:
-    """Name what the code is good for: nobody may paste one thing and mean another."""
-    if delivery.act is not None:
-        if delivery.act is Act.ACCEPT:
-            return f"accept the role '{delivery.to}' of {delivery.run_id}"
-        if delivery.act is Act.DONE:
-            return f"tick off '{delivery.to}' of {delivery.run_id}"
-        whom = f" to {delivery.to}" if delivery.to else ""
-        return f"say '{delivery.act}'{whom} to {delivery.run_id}"
-    if delivery.gate is None:
-        stays = f"what {delivery.run_id} did after stage '{delivery.to}'"
-        return f"roll back {stays if delivery.to else f'everything that {delivery.run_id} did'}"
-    verbs = {"delegate": f"hand over to {delivery.to}", "extend": "move the deadline of"}
-    verb = verbs.get(delivery.update, str(delivery.decision))
-    if verb == Choice.LIMIT:
-        return f"{Choice.LIMIT.said} at gate '{delivery.about}' of {delivery.run_id}"
-    return f"{verb} gate '{delivery.about}' of {delivery.run_id}"
-
-
-def _command(delivery: CodeDelivery) -> str:
-    """Return what the person types to the bot, which asks for the authenticator code and goes on from there."""
-    until = f"{delivery.until:%Y-%m-%dT%H:%M%z}" if delivery.until else ""
-    if delivery.to:
-        return f"/delegate {delivery.run_id} {delivery.to} {until}".rstrip()
-    return f"/extend {delivery.run_id} {until}" if until else f"/code {delivery.run_id} {delivery.decision}"

@@ -10,13 +10,14 @@ from temporalio import activity
 from temporalio.exceptions import ApplicationError
 
 from activities.clock import server_now
+from activities.fates import KEPT_ON_RECORD, Fate, fate_of, reached, troubles_of
 from activities.paging import SentPage
 from activities.pulse import Pulse, beating
 from holdfast.domain import run_phrases
-from holdfast.domain.errors import ChatUnavailable, DeliveryUncertain, HoldfastError, Unavailable
+from holdfast.domain.errors import Unavailable
 from holdfast.domain.people import People, Person
 from holdfast.domain.proofs import Keyring
-from holdfast.domain.view import MessageRef, RunView
+from holdfast.domain.view import RunView
 from holdfast.domain.words import Act
 from holdfast.ports.audit import AuditEntry, AuditKind, AuditLog
 from holdfast.ports.notices import Errand, PrivateChannel
@@ -26,11 +27,6 @@ _PATIENCE: Final = timedelta(seconds=10)
 _STORE_PATIENCE: Final = timedelta(seconds=5)
 # A request that reached the person by one channel is not held up any longer by another one.
 _TRIES_FOR_THE_OTHERS: Final = 3
-_KEPT_ON_RECORD: Final = {
-    "sent": "was sent to",
-    "uncertain": "may have reached",
-    "failed": "could not be sent to",
-}
 
 
 class ErrandRequest(BaseModel):
@@ -73,14 +69,6 @@ class ErrandSent(BaseModel):
     troubles: list[str] = Field(default_factory=list[str])
 
 
-class _Fate(BaseModel):
-    """What became of it by one channel; kept for the next attempt."""
-
-    state: str
-    why: str = ""
-    message: MessageRef | None = None
-
-
 class ErrandActivities:
     """Asks people for roles and tasks."""
 
@@ -119,19 +107,23 @@ class ErrandActivities:
             for channel, fate in fates.items()
             if fate.message is not None
         ]
-        return ErrandSent(pages=sent, troubles=list(_troubles(request.name, fates)))
+        return ErrandSent(pages=sent, troubles=list(troubles_of(request.name, fates)))
 
-    async def _asked(self, request: ErrandRequest, pulse: Pulse) -> dict[str, _Fate]:
+    async def _asked(self, request: ErrandRequest, pulse: Pulse) -> dict[str, Fate]:
         """Ask by every channel; return what became of it, by channel."""
         person = request.people.named(request.name)
         channels = [c for c in self._channels if person is not None and c.reaches(person)]
         if person is None or not channels:
-            return {"": _Fate(state="failed", why=run_phrases.NO_ADDRESS)}
+            return {"": Fate(state="failed", why=run_phrases.NO_ADDRESS)}
         errand = self._errand(request, person)
-        fates: dict[str, _Fate] = {}
+        fates: dict[str, Fate] = {}
         for channel in channels:
             known = pulse.memory.get(channel.name)
-            fate = _Fate.model_validate_json(known) if known else await _tried(channel, person, errand)
+            fate = (
+                Fate.model_validate_json(known)
+                if known
+                else await fate_of(channel.errand(person, errand), channel.name, _PATIENCE)
+            )
             fates[channel.name] = fate
             if not known and fate.state != "unsent":
                 pulse.keep({**pulse.memory, channel.name: fate.model_dump_json()})
@@ -154,7 +146,7 @@ class ErrandActivities:
             number=request.number,
         )
 
-    async def _on_record(self, request: ErrandRequest, fates: dict[str, _Fate]) -> None:
+    async def _on_record(self, request: ErrandRequest, fates: dict[str, Fate]) -> None:
         """Put it on record; where that fails for long, asking people goes before."""
         try:
             async with asyncio.timeout(_STORE_PATIENCE.total_seconds()):
@@ -166,43 +158,18 @@ class ErrandActivities:
             activity.logger.error("a request to %s is not on record: %s", request.name, error)
 
 
-async def _tried(channel: PrivateChannel, person: Person, errand: Errand) -> _Fate:
-    try:
-        async with asyncio.timeout(_PATIENCE.total_seconds()):
-            return _Fate(state="sent", message=await channel.errand(person, errand))
-    except TimeoutError:
-        why = run_phrases.NOT_TAKEN.format(channel=channel.name, n=_PATIENCE.seconds)
-        return _Fate(state="unsent", why=why)
-    except ChatUnavailable as error:
-        return _Fate(state="unsent", why=str(error))
-    except DeliveryUncertain as error:
-        return _Fate(state="uncertain", why=str(error))
-    except HoldfastError as error:
-        return _Fate(state="failed", why=str(error))
-
-
-def _reached(fates: dict[str, _Fate]) -> bool:
-    return any(fate.state in {"sent", "uncertain"} for fate in fates.values())
-
-
-def _raise_if_worth_it(name: str, fates: dict[str, _Fate]) -> None:
+def _raise_if_worth_it(name: str, fates: dict[str, Fate]) -> None:
     """Have it tried again where a channel may take it later: for long where no other one has."""
     silent = [fate.why for fate in fates.values() if fate.state == "unsent"]
-    if silent and (not _reached(fates) or activity.info().attempt < _TRIES_FOR_THE_OTHERS):
+    if silent and (not reached(fates) or activity.info().attempt < _TRIES_FOR_THE_OTHERS):
         raise ApplicationError(f"{name}: {'; '.join(silent)}"[:1000], type="ChatUnavailable")
 
 
-def _troubles(name: str, fates: dict[str, _Fate]) -> Iterator[str]:
-    if not _reached(fates):
-        why = "; ".join(dict.fromkeys(fate.why for fate in fates.values()))[:200]
-        yield run_phrases.NOT_REACHED.format(name=name, why=why)
-
-
-def _entries(request: ErrandRequest, fates: dict[str, _Fate], now: datetime) -> Iterator[AuditEntry]:
+def _entries(request: ErrandRequest, fates: dict[str, Fate], now: datetime) -> Iterator[AuditEntry]:
     kind = AuditKind.REMINDER if request.number > 1 else AuditKind.REQUEST
     what = f"{'the role' if request.act is Act.ACCEPT else 'the task'} '{request.to}'"
     for channel, fate in fates.items():
-        if fate.state not in _KEPT_ON_RECORD:
+        if fate.state not in KEPT_ON_RECORD:
             continue
         way, why = f" by {channel}" if channel else "", f": {fate.why}" if fate.why else ""
         yield AuditEntry(
@@ -213,7 +180,7 @@ def _entries(request: ErrandRequest, fates: dict[str, _Fate], now: datetime) -> 
             gate=request.act,
             person=request.name,
             channel=channel,
-            text=f"a request for {what} {_KEPT_ON_RECORD[fate.state]} {request.name}{way}{why}"[:1000],
+            text=f"a request for {what} {KEPT_ON_RECORD[fate.state]} {request.name}{way}{why}"[:1000],
             data={
                 "state": fate.state,
                 "to": request.to,

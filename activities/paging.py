@@ -12,6 +12,7 @@ from temporalio.exceptions import ApplicationError
 
 from activities.clock import server_now
 from activities.failures import as_failures
+from activities.fates import KEPT_ON_RECORD, Fate, fate_of, reached, troubles_of
 from activities.pulse import Pulse, beating
 from holdfast.domain import run_phrases
 from holdfast.domain.duty import Roster, Rota, Shift
@@ -30,7 +31,7 @@ BUTTON_OF: Final = "incident"
 
 # A call that reached somebody is not held up any longer by the others' chats.
 _TRIES_FOR_THE_OTHERS: Final = 5
-# For one message; a chat that is flooded has it in its queue by then, and the next try finds it by its key.
+# For one message.
 _PATIENCE: Final = timedelta(seconds=20)
 # For what the store knows: a call goes out without it.
 _STORE_PATIENCE: Final = timedelta(seconds=5)
@@ -98,14 +99,6 @@ class RetirePages(BaseModel):
     text: str
 
 
-class _Fate(BaseModel):
-    """What became of one call by one channel; kept for the next attempt."""
-
-    state: str
-    why: str = ""
-    message: MessageRef | None = None
-
-
 class PagingActivities:
     """Calls people to incidents."""
 
@@ -152,9 +145,9 @@ class PagingActivities:
             await self._on_record(request, every)
             _raise_if_worth_it(every)
         return PagedStep(
-            reached=[name for name, by in every.items() if _reached(by)],
+            reached=[name for name, by in every.items() if reached(by)],
             settled=[name for name, by in every.items() if any(fate.state != "unsent" for fate in by.values())],
-            troubles=[*troubles, *_troubles(every)],
+            troubles=[*troubles, *(line for name, by in every.items() for line in troubles_of(name, by))],
             pages=_newest(request.earlier, every),
             next_called=self._next(request, roster),
             answering=roster.everybody(),
@@ -199,18 +192,22 @@ class PagingActivities:
         people = ((name, request.people.named(name)) for name in names)
         return [name for name, person in people if person and any(c.reaches(person) for c in self._channels)]
 
-    async def _call(self, request: PageRequest, roster: "_Now", name: str, pulse: Pulse) -> dict[str, _Fate]:
+    async def _call(self, request: PageRequest, roster: "_Now", name: str, pulse: Pulse) -> dict[str, Fate]:
         """Call one person by every channel; return what became of it, by channel."""
         person = request.people.named(name)
         channels = [c for c in self._channels if person is not None and c.reaches(person)]
         if person is None or not channels:
-            return {"": _Fate(state="failed", why=run_phrases.NO_ADDRESS)}
+            return {"": Fate(state="failed", why=run_phrases.NO_ADDRESS)}
         page = self._page(request, roster, person)
-        fates: dict[str, _Fate] = {}
+        fates: dict[str, Fate] = {}
         for channel in channels:
             place = f"{name}/{channel.name}"
             known = pulse.memory.get(place)
-            fate = _Fate.model_validate_json(known) if known else await _tried(channel, person, page)
+            fate = (
+                Fate.model_validate_json(known)
+                if known
+                else await fate_of(channel.page(person, page), channel.name, _PATIENCE)
+            )
             fates[channel.name] = fate
             if known or fate.state == "unsent":
                 continue
@@ -243,7 +240,7 @@ class PagingActivities:
             with suppress(InvalidInput):  # it cannot be edited any more
                 await channel.retire(page.message, text)
 
-    async def _on_record(self, request: PageRequest, every: dict[str, dict[str, _Fate]]) -> None:
+    async def _on_record(self, request: PageRequest, every: dict[str, dict[str, Fate]]) -> None:
         """Put the calls on record; where that fails for long, calling people goes before."""
         entries = list(_entries(request, every, server_now()))
         try:
@@ -317,32 +314,12 @@ async def _soon() -> AsyncGenerator[None]:
         raise Unavailable(run_phrases.NO_ANSWER.format(n=_STORE_PATIENCE.seconds)) from None
 
 
-async def _tried(channel: PrivateChannel, person: Person, page: Page) -> _Fate:
-    try:
-        async with asyncio.timeout(_PATIENCE.total_seconds()):
-            return _Fate(state="sent", message=await channel.page(person, page))
-    except TimeoutError:
-        return _Fate(
-            state="unsent", why=run_phrases.NOT_TAKEN.format(channel=channel.name, n=_PATIENCE.seconds)
-        )
-    except ChatUnavailable as error:
-        return _Fate(state="unsent", why=str(error))
-    except DeliveryUncertain as error:
-        return _Fate(state="uncertain", why=str(error))
-    except HoldfastError as error:
-        return _Fate(state="failed", why=str(error))
-
-
-def _reached(by: dict[str, _Fate]) -> bool:
-    return any(fate.state in {"sent", "uncertain"} for fate in by.values())
-
-
-def _raise_if_worth_it(every: dict[str, dict[str, _Fate]]) -> None:
+def _raise_if_worth_it(every: dict[str, dict[str, Fate]]) -> None:
     """Have the call tried again where somebody was not reached who may be: for long where nobody was."""
     silent = [
         f"{name}: {fate.why}" for name, by in every.items() for fate in by.values() if fate.state == "unsent"
     ]
-    somebody = any(_reached(by) for by in every.values())
+    somebody = any(reached(by) for by in every.values())
     if silent and (not somebody or _is_time_for_more()):
         raise ApplicationError("; ".join(silent)[:1000], type="ChatUnavailable")
 
@@ -357,14 +334,7 @@ def _is_time_for_more() -> bool:
     return server_now() + _PATIENCE < info.scheduled_time + info.schedule_to_close_timeout
 
 
-def _troubles(every: dict[str, dict[str, _Fate]]) -> Iterator[str]:
-    for name, by in every.items():
-        if not _reached(by):
-            why = "; ".join(dict.fromkeys(fate.why for fate in by.values()))[:200]
-            yield run_phrases.NOT_REACHED.format(name=name, why=why)
-
-
-def _newest(earlier: Iterable[SentPage], every: dict[str, dict[str, _Fate]]) -> list[SentPage]:
+def _newest(earlier: Iterable[SentPage], every: dict[str, dict[str, Fate]]) -> list[SentPage]:
     """Return the calls with buttons: those of before that have no newer one, and the newer ones."""
     sent = [
         SentPage(person=name, channel=channel, message=fate.message)
@@ -376,13 +346,12 @@ def _newest(earlier: Iterable[SentPage], every: dict[str, dict[str, _Fate]]) -> 
     return [*(page for page in earlier if (page.person, page.channel) not in renewed), *sent]
 
 
-def _entries(request: PageRequest, every: dict[str, dict[str, _Fate]], now: datetime) -> Iterator[AuditEntry]:
+def _entries(request: PageRequest, every: dict[str, dict[str, Fate]], now: datetime) -> Iterator[AuditEntry]:
     run = request.view.run_id
-    fates = {"sent": "was sent to", "uncertain": "may have reached", "failed": "could not be sent to"}
     for name, by in every.items():
         number = request.numbers.get(name, 0) + 1
         for channel, fate in by.items():
-            if fate.state not in fates:
+            if fate.state not in KEPT_ON_RECORD:
                 continue
             because = f": {fate.why}" if fate.why else ""
             way = f" by {channel}" if channel else ""
@@ -394,7 +363,7 @@ def _entries(request: PageRequest, every: dict[str, dict[str, _Fate]], now: date
                 gate=BUTTON_OF,
                 person=name,
                 channel=channel,
-                text=f"a call {fates[fate.state]} {name}{way}{because}"[:1000],
+                text=f"a call {KEPT_ON_RECORD[fate.state]} {name}{way}{because}"[:1000],
                 data={
                     "state": fate.state,
                     "message": fate.message.message_id if fate.message else "",

@@ -266,7 +266,7 @@ class ChatRoom:
         return MessageRef(chat="room", message_id="", thread=f"topic of {key}")
 
 
-async def eventually(check: Any, *, seconds: float = 20, every: float = 0.03) -> Any:
+async def eventually(check: Any, *, seconds: float = 60, every: float = 0.03) -> Any:
     """Wait until the (possibly async) check gives something true, and return it."""
     deadline = asyncio.get_running_loop().time() + seconds
     while True:

@@ -67,11 +67,7 @@ def _dependencies() -> CliDeps:
         start_worker=lambda: _serve("worker", settings),
         start_bot=lambda: _serve("bot", settings),
         start_web=lambda: _serve("web", settings),
-        records=RecordDeps(
-            audit=lambda: _part(settings, lambda store: store.audit),
-            second_factor=lambda: _part(settings, lambda store: store.second_factor),
-            people=lambda: wiring.library(settings).people(),
-        ),
+        records=_records(settings),
         verdicts=verdict_commands(
             settings,
             run_control=lambda: _run_control(settings),
@@ -80,23 +76,39 @@ def _dependencies() -> CliDeps:
         default_pace=settings.default_pace,
         plan=plan_command(settings),
         duty=lambda: _part(settings, lambda store: store.duty),
-        outbox=OutboxDeps(
-            store=lambda: _part(settings, lambda store: store.outbox),
-            priorities=lambda: wiring.library(settings).priorities(),
-            bot=lambda: bot_id(settings),
-            people=lambda: wiring.library(settings).people(),
-            rules=lambda: wiring.library(settings).commands(),
-            audit=lambda: _part(settings, lambda store: store.audit),
-        ),
-        load=load_commands(settings),
+        outbox=_outbox(settings),
+        load=load_commands(settings, log=lambda: _part(settings, lambda store: store.load_log)),
         slo=SloDeps(library=lambda: wiring.library(settings), metrics=lambda: lent_metrics(settings)),
         schedule=schedule_command(settings),
-        report=ReportDeps(
-            campaigns=lambda: _part(settings, lambda store: store.campaigns),
-            reports=lambda: reports(lambda: _store(settings), wiring.runs(settings)),
-        ),
+        report=_report(settings),
         inventory=InventoryDeps(library=lambda: wiring.library(settings), taking=lambda: inventory(settings)),
         start_load=lambda: _serve("load", settings),
+    )
+
+
+def _records(settings: Settings) -> RecordDeps:
+    return RecordDeps(
+        audit=lambda: _part(settings, lambda store: store.audit),
+        second_factor=lambda: _part(settings, lambda store: store.second_factor),
+        people=lambda: wiring.library(settings).people(),
+    )
+
+
+def _outbox(settings: Settings) -> OutboxDeps:
+    return OutboxDeps(
+        store=lambda: _part(settings, lambda store: store.outbox),
+        priorities=lambda: wiring.library(settings).priorities(),
+        bot=lambda: bot_id(settings),
+        people=lambda: wiring.library(settings).people(),
+        rules=lambda: wiring.library(settings).commands(),
+        audit=lambda: _part(settings, lambda store: store.audit),
+    )
+
+
+def _report(settings: Settings) -> ReportDeps:
+    return ReportDeps(
+        campaigns=lambda: _part(settings, lambda store: store.campaigns),
+        reports=lambda: reports(lambda: _store(settings), wiring.runs(settings)),
     )
 
 

@@ -77,6 +77,7 @@ def runtime_with_metrics(port: int) -> Runtime | None:
         return None
     prometheus = PrometheusConfig(
         bind_address=f"127.0.0.1:{port}",
+        # As Prometheus names and counts; the SDK's own durations are milliseconds.
         durations_as_seconds=True,
         counters_total_suffix=True,
         unit_suffix=True,

@@ -1,6 +1,6 @@
 """The part of `holdfast worker` that tells people and keeps the record; loaded when runs are served already."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import NoReturn
 
 import structlog
@@ -15,6 +15,7 @@ from activities.signing import RecordActivities
 from holdfast.adapters.sql_store import SqlStore
 from holdfast.adapters.telegram import QueuedSending, TelegramAnnouncer, TelegramPrivate
 from holdfast.domain.proofs import Keyring
+from holdfast.ports.notices import PrivateChannel
 from workers import channels, sending, storing, telegram, wiring
 from workers.campaigns import campaign_activities
 from workers.queues import chat_worker, record_worker
@@ -38,23 +39,8 @@ async def serve(
         # The bot sends what is put in line here, so that a token has one sender.
         outbox = sending.outbox(settings, store.outbox) if settings.telegram_token else None
         reached = channels.private(settings, outbox)
-        calling = CallingActivities(
-            reached,
-            store.notices,
-            store.audit,
-            keyring=keyring,
-            run_url=settings.run_url,
-            link_for=storing.link_for(settings, keyring),
-            once_by_key=(TelegramPrivate.name,) if outbox else (),
-        )
-        paging = PagingActivities(
-            wiring.library(settings),
-            store.duty,
-            reached,
-            store.audit,
-            keyring=keyring,
-            run_url=settings.run_url,
-        )
+        calling = _calling(settings, store, reached, keyring, queued=outbox is not None)
+        paging = _paging(settings, store, reached, keyring)
         records = RecordActivities(audit=store.audit, delegations=store.delegations)
         chat = telegram.chat(settings, outbox) if outbox else None
         announcer = TelegramAnnouncer(QueuedSending(outbox, patience=sending.PATIENCE)) if outbox else None
@@ -71,3 +57,36 @@ async def serve(
         async with record_worker(client, records, looking_back), telling:
             log.info("worker ready", server=settings.temporal_address)
             await keep_refusals(guard, store.audit)
+
+
+def _calling(
+    settings: Settings,
+    store: SqlStore,
+    reached: Sequence[PrivateChannel],
+    keyring: Keyring,
+    *,
+    queued: bool,
+) -> CallingActivities:
+    return CallingActivities(
+        reached,
+        store.notices,
+        store.audit,
+        keyring=keyring,
+        run_url=settings.run_url,
+        link_for=storing.link_for(settings, keyring),
+        # The outbox sends what it is given under one key once, so a dead worker's notice may be given again.
+        once_by_key=(TelegramPrivate.name,) if queued else (),
+    )
+
+
+def _paging(
+    settings: Settings, store: SqlStore, reached: Sequence[PrivateChannel], keyring: Keyring
+) -> PagingActivities:
+    return PagingActivities(
+        wiring.library(settings),
+        store.duty,
+        reached,
+        store.audit,
+        keyring=keyring,
+        run_url=settings.run_url,
+    )

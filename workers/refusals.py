@@ -10,6 +10,8 @@ from holdfast.domain.errors import Unavailable
 from holdfast.ports.audit import AuditEntry, AuditLog
 
 log = structlog.get_logger()
+# A killed worker loses the refusals of so long: a refused Update leaves its run nothing to keep them in
+# (docs/decisions/0007).
 _EVERY_SECONDS = 0.5
 
 

@@ -120,6 +120,8 @@ def change_providers(settings: Settings) -> dict[str, ChangeProvider]:
         InvalidInput: a system is in both `systems.yaml` and HOLDFAST_ENDPOINTS, or has an impossible address.
     """
     context = _context(settings)
+    # Masked here, around all of them: what they say gets into histories, messages and the record
+    # (docs/decisions/0012).
     return {kind: MaskingProvider(_provider(kind, context), MASK) for kind in CHANGE_PROVIDERS}
 
 
@@ -140,6 +142,7 @@ def runs(settings: Settings) -> TemporalRuns:
 
 def _context(settings: Settings) -> ProviderContext:
     systems = library(settings).systems()
+    # An error, because one of both would be wrong one day (docs/decisions/0012).
     for name in sorted(settings.endpoints.keys() & systems.systems.keys()):
         raise InvalidInput(
             f"'{name}' is in HOLDFAST_ENDPOINTS and in {library(settings).systems_path() or SYSTEMS_FILE}: "

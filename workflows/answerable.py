@@ -4,22 +4,20 @@ from typing import Any
 
 from temporalio import workflow
 
-from workflows.heard import HeardRun
+from workflows.heard import ASK, LATER
+from workflows.noted import NotedRun
 
 with workflow.unsafe.imports_passed_through():
     from holdfast.domain.decisions import DecisionReply
     from holdfast.domain.words import Act, Word
 
-_ASK = "Paste the JSON that the bot sent to you (ask for it with 'send_code' and gate"
-_LATER = "kept while no worker is up. Its fate is in the details and in your private chat."
 
-
-class AnswerableRun(HeardRun):
+class AnswerableRun(NotedRun):
     """Base of the workflows that call people and want an answer."""
 
     @workflow.update(
         name="acknowledge",
-        description=f"You have it: nobody else is called for a while. {_ASK} 'acknowledge').",
+        description=f"You have it: nobody else is called for a while. {ASK} 'acknowledge').",
     )
     def acknowledge(self, message: Any = None) -> DecisionReply:
         """Make somebody the owner; refused ones never get here."""
@@ -30,14 +28,14 @@ class AnswerableRun(HeardRun):
         """Refuse what does not count, with the reason."""
         self._hearing.validate(message, Word, act=Act.ACKNOWLEDGE)
 
-    @workflow.signal(name="acknowledge", description=f"The same as the update 'acknowledge', {_LATER}")
+    @workflow.signal(name="acknowledge", description=f"The same as the update 'acknowledge', {LATER}")
     async def acknowledge_later(self, message: Any = None) -> None:
         """Make somebody the owner, or say in the timeline why not."""
         await self._spoken_later(message, Act.ACKNOWLEDGE)
 
     @workflow.update(
         name="hand_over",
-        description=f"Somebody else takes it, named in 'to'; your own name takes it over. {_ASK} 'hand_over').",
+        description=f"Somebody else takes it, named in 'to'; your own name takes it over. {ASK} 'hand_over').",
     )
     def hand_over(self, message: Any = None) -> DecisionReply:
         """Call somebody to take it over; refused ones never get here."""
@@ -48,28 +46,13 @@ class AnswerableRun(HeardRun):
         """Refuse what does not count, with the reason."""
         self._hearing.validate(message, Word, act=Act.HAND_OVER)
 
-    @workflow.signal(name="hand_over", description=f"The same as the update 'hand_over', {_LATER}")
+    @workflow.signal(name="hand_over", description=f"The same as the update 'hand_over', {LATER}")
     async def hand_over_later(self, message: Any = None) -> None:
         """Call somebody to take it over, or say in the timeline why not."""
         await self._spoken_later(message, Act.HAND_OVER)
 
-    @workflow.update(name="note", description=f"Put a line into the timeline. {_ASK} 'note').")
-    def note(self, message: Any = None) -> DecisionReply:
-        """Note something; refused ones never get here."""
-        return self._spoken(message)
-
-    @note.validator
-    def check_note(self, message: Any = None) -> None:
-        """Refuse what does not count, with the reason."""
-        self._hearing.validate(message, Word, act=Act.NOTE)
-
-    @workflow.signal(name="note", description=f"The same as the update 'note', {_LATER}")
-    async def note_later(self, message: Any = None) -> None:
-        """Note something, or say in the timeline why not."""
-        await self._spoken_later(message, Act.NOTE)
-
     @workflow.update(
-        name="resolve", description=f"It is over; say what was wrong and what ended it. {_ASK} 'resolve')."
+        name="resolve", description=f"It is over; say what was wrong and what ended it. {ASK} 'resolve')."
     )
     def resolve(self, message: Any = None) -> DecisionReply:
         """End the incident; refused ones never get here."""
@@ -80,7 +63,7 @@ class AnswerableRun(HeardRun):
         """Refuse what does not count, with the reason."""
         self._hearing.validate(message, Word, act=Act.RESOLVE)
 
-    @workflow.signal(name="resolve", description=f"The same as the update 'resolve', {_LATER}")
+    @workflow.signal(name="resolve", description=f"The same as the update 'resolve', {LATER}")
     async def resolve_later(self, message: Any = None) -> None:
         """End the incident, or say in the timeline why not."""
         await self._spoken_later(message, Act.RESOLVE)

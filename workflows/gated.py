@@ -4,18 +4,55 @@ Send a decision with the Update `decide` (answered at once), or with the Signal 
 is up).
 """
 
+import asyncio
+from collections.abc import Awaitable
 from typing import Any
 
 from temporalio import workflow
+from temporalio.exceptions import ApplicationError
 
-from workflows.heard import HeardRun, sender
+from workflows.heard import LATER, HeardRun, sender
 
 with workflow.unsafe.imports_passed_through():
     from holdfast.domain.decisions import DecisionReply, Extension, Handover
+    from holdfast.domain.view import RunState
 
 
 class GatedRun(HeardRun):
     """Base of the workflows that ask people."""
+
+    async def _shown(self, work: Awaitable[RunState], *, if_cancelled: str, failure: str) -> RunState:
+        """Do the work while the run's card is kept up to date; return its ending when everybody knows it.
+
+        Args:
+            work: the run's own part.
+            if_cancelled: what becomes of what is under way then, for the headline.
+            failure: type of the error with which a failed run ends.
+
+        Raises:
+            asyncio.CancelledError: the run was cancelled; it has come to its end.
+            ApplicationError: it failed.
+        """
+        publishing = asyncio.create_task(self._board.keep_publishing())
+        cancelled = False
+        try:
+            ending = await work
+        except asyncio.CancelledError:
+            cancelled = True
+            ending = self._cancelled(if_cancelled)
+        await self._told(publishing)
+        if cancelled:
+            raise asyncio.CancelledError
+        if ending is RunState.FAILED:
+            raise ApplicationError(self._board.view.headline, type=failure, non_retryable=True)
+        return ending
+
+    def _cancelled(self, how: str) -> RunState:
+        """End as cancelled, unless the run had come to an end before."""
+        self._gates.supersede()
+        if not self._board.view.state.ended:
+            self._board.end(RunState.STOPPED, f"cancelled by request; {how}")
+        return self._board.view.state
 
     @workflow.update(
         name="decide",
@@ -65,11 +102,7 @@ class GatedRun(HeardRun):
         """Refuse a hand-over that does not count, with the reason."""
         self._hearing.validate(message, Handover)
 
-    @workflow.signal(
-        name="decide",
-        description="The same as the update 'decide', kept while no worker is up. Its fate is in the details "
-        "and in your private chat.",
-    )
+    @workflow.signal(name="decide", description=f"The same as the update 'decide', {LATER}")
     async def decide_later(self, message: Any = None) -> None:
         """Record a decision, or say in the timeline why it did not count; the person is told in private."""
         if not workflow.patched("signed-signals"):

@@ -16,6 +16,12 @@ with workflow.unsafe.imports_passed_through():
     from holdfast.domain.view import RunView
     from holdfast.domain.words import Act, Word
 
+ASK = "Paste the JSON that the bot sent to you (ask for it with 'send_code' and gate"
+"""How the description of every word begins to say where its JSON is from; the gate's name comes after it."""
+
+LATER = "kept while no worker is up. Its fate is in the details and in your private chat."
+"""How the description of every word's signal ends."""
+
 
 class HeardRun:
     """Base of the workflows that hear people; they set these in `__init__`."""

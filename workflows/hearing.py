@@ -13,7 +13,8 @@ from workflows.calls import call
 from workflows.gate import GateKeeper
 
 with workflow.unsafe.imports_passed_through():
-    from activities.calling import CallingActivities, CodeDelivery
+    from activities.calling import CallingActivities
+    from activities.codes import CodeDelivery
     from activities.guard import guard
     from activities.signing import Signalled, SignalProof, SigningActivities
     from holdfast.domain import decisions, gates, run_phrases, standing

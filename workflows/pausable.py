@@ -4,14 +4,13 @@ from typing import Any
 
 from temporalio import workflow
 
+from workflows.heard import LATER
 from workflows.stoppable import StoppableRun
 
 with workflow.unsafe.imports_passed_through():
     from holdfast.domain import run_phrases
     from holdfast.domain.decisions import DecisionReply
     from holdfast.domain.words import Act, Word
-
-_LATER = "kept while no worker is up. Its fate is in the details and in your private chat."
 
 
 class PausableRun(StoppableRun):
@@ -31,7 +30,7 @@ class PausableRun(StoppableRun):
         """Refuse a pause that does not count, with the reason."""
         self._hearing.validate(message, Word, act=Act.PAUSE)
 
-    @workflow.signal(name="pause", description=f"The same as the update 'pause', {_LATER}")
+    @workflow.signal(name="pause", description=f"The same as the update 'pause', {LATER}")
     async def pause_later(self, message: Any = None) -> None:
         """Pause, or say in the timeline why not."""
         await self._spoken_later(message, Act.PAUSE)
@@ -50,7 +49,7 @@ class PausableRun(StoppableRun):
         """Refuse to go on where that does not count, with the reason."""
         self._hearing.validate(message, Word, act=Act.RESUME)
 
-    @workflow.signal(name="resume", description=f"The same as the update 'resume', {_LATER}")
+    @workflow.signal(name="resume", description=f"The same as the update 'resume', {LATER}")
     async def resume_later(self, message: Any = None) -> None:
         """Go on, or say in the timeline why not."""
         await self._spoken_later(message, Act.RESUME)

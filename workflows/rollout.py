@@ -7,7 +7,7 @@ other runs in `yielding.py`. Ask the Query `view` for the whole state.
 import asyncio
 
 from temporalio import workflow
-from temporalio.exceptions import ActivityError, ApplicationError
+from temporalio.exceptions import ActivityError
 
 from workflows import calls
 from workflows.board import Board
@@ -50,18 +50,8 @@ class Rollout(YieldingRun):
         """Run the stages in order; the first one that is not promoted ends the run."""
         self._gates.begin(protocol=workflow.patched("gate-protocol"), requester=start.requested_by)
         self._board.show(say=None if _carried(start) else f"started by {start.requested_by}")
-        publishing = asyncio.create_task(self._board.keep_publishing())
-        cancelled = False
-        try:
-            ending = await self._prepare_and_roll_out(start)
-        except asyncio.CancelledError:
-            cancelled = True
-            ending = self._cancelled("what was under way is undone")
-        await self._told(publishing)
-        if cancelled:
-            raise asyncio.CancelledError
-        if ending is RunState.FAILED:
-            raise ApplicationError(self._board.view.headline, type="RolloutFailed", non_retryable=True)
+        work = self._prepare_and_roll_out(start)
+        ending = await self._shown(work, if_cancelled="what was under way is undone", failure="RolloutFailed")
         return RolloutReport(outcome=ending, view=self._board.view)
 
     # --- the runbook ------------------------------------------------------------------------------------
@@ -93,13 +83,6 @@ class Rollout(YieldingRun):
             await self._roll_back(undoing)
         self._cancelled(undoing.proof if undoing.drifts else "what was under way is undone")
         await holding.release(at_the_end=True)
-
-    def _cancelled(self, how: str) -> RunState:
-        """End as cancelled, unless the run had come to an end before."""
-        self._gates.supersede()
-        if not self._board.view.state.ended:
-            self._board.end(RunState.STOPPED, f"cancelled by request; {how}")
-        return self._board.view.state
 
     async def _roll_out(self, start: RolloutInput, plan: Plan, holding: Holding, undoing: Undoing) -> RunState:
         for number, stage in enumerate(plan.spec.stages, start=1):

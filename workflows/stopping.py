@@ -5,6 +5,7 @@ from typing import Any
 from temporalio import workflow
 
 from workflows.gated import GatedRun
+from workflows.heard import LATER
 
 with workflow.unsafe.imports_passed_through():
     from holdfast.domain.decisions import DecisionReply
@@ -28,11 +29,7 @@ class StoppingRun(GatedRun):
         """Refuse a stop that does not count, with the reason."""
         self._hearing.validate(message, Word, act=Act.STOP)
 
-    @workflow.signal(
-        name="stop",
-        description="The same as the update 'stop', kept while no worker is up. Its fate is in the details and "
-        "in your private chat.",
-    )
+    @workflow.signal(name="stop", description=f"The same as the update 'stop', {LATER}")
     async def stop_later(self, message: Any = None) -> None:
         """Stop, or say in the timeline why not."""
         await self._spoken_later(message, Act.STOP)

@@ -1,9 +1,7 @@
 """Undoes what an ended run did: its journal, walked backwards days or weeks later by a run of its own."""
 
-import asyncio
-
 from temporalio import workflow
-from temporalio.exceptions import ActivityError, ApplicationError
+from temporalio.exceptions import ActivityError
 
 from workflows import calls, questions
 from workflows.board import Board
@@ -39,18 +37,10 @@ class Undo(GatedRun):
         """Recall the ended run, ask one of those who may roll it back, and undo it."""
         self._gates.begin(protocol=True, requester=start.requested_by)
         self._board.show(say=f"started by {start.requested_by}")
-        publishing = asyncio.create_task(self._board.keep_publishing())
-        cancelled = False
-        try:
-            ending = await self._asked_and_undone(start)
-        except asyncio.CancelledError:
-            cancelled = True
-            ending = self._cancelled()
-        await self._told(publishing)
-        if cancelled:
-            raise asyncio.CancelledError
-        if ending is RunState.FAILED:
-            raise ApplicationError(self._board.view.headline, type="UndoFailed", non_retryable=True)
+        # True whenever it is said: what has begun to be undone comes to its own end, whoever cancels.
+        await self._shown(
+            self._asked_and_undone(start), if_cancelled="nothing was undone", failure="UndoFailed"
+        )
         return self._board.view
 
     async def _asked_and_undone(self, start: UndoRequest) -> RunState:
@@ -70,13 +60,6 @@ class Undo(GatedRun):
             return self._board.end(RunState.STOPPED, "not approved; nothing was undone")
         await self._gates.on_record()
         return await even_if_cancelled(self._undone(start, recalled))
-
-    def _cancelled(self) -> RunState:
-        """End as cancelled; what has begun to be undone has come to its own end."""
-        self._gates.supersede()
-        if not self._board.view.state.ended:
-            self._board.end(RunState.STOPPED, "cancelled by request; nothing was undone")
-        return self._board.view.state
 
     async def _undone(self, start: UndoRequest, recalled: Recalled) -> RunState:
         holding = Holding(self._board, recalled.plan)

@@ -7,7 +7,6 @@ from temporalio import workflow
 from temporalio.api.enums.v1 import EventType
 from temporalio.client import Client
 from temporalio.common import RetryPolicy
-from temporalio.testing import TimeSkipper
 from temporalio.worker import UnsandboxedWorkflowRunner, Worker
 
 from activities.calling import CallingActivities, CallRequest
@@ -19,6 +18,7 @@ from holdfast.domain.signoff import SignOff
 from holdfast.ports.notices import NoticeKind
 from tests.activities.gate_fakes import MemoryAudit, MemoryBook, RecordingChannel
 from tests.fakes import eventually
+from tests.server import time_skipper
 
 PEOPLE = People(people=(Person(name="boris", title="Boris", telegram_id=2, roles=("lead",)),))
 POLICY = SignOff.model_validate(
@@ -50,7 +50,7 @@ async def test_reminders_come_for_months_and_cost_no_history(client: Client) -> 
     activities = CallingActivities(
         [telegram], book, MemoryAudit(), keyring=Keyring(["a secret for tests only"]), run_url=str
     )
-    skipper = TimeSkipper(client)
+    skipper = time_skipper(client)
     async with Worker(
         client,
         task_queue="calling-for-months",

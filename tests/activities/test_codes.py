@@ -5,10 +5,8 @@ from typing import Any
 import pytest
 from temporalio.exceptions import ApplicationError
 
-from activities.calling import (
-    CodeDelivery,
-    TellRequest,
-)
+from activities.calling import TellRequest
+from activities.codes import CodeDelivery
 from holdfast.domain.decisions import Choice, RollBack, parse, parse_decision
 from holdfast.domain.errors import DecisionRefused, InvalidInput
 from holdfast.domain.people import Person

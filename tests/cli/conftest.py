@@ -90,6 +90,12 @@ def not_asked_for() -> NoReturn:
     pytest.fail("this command needs no records")
 
 
+@asynccontextmanager
+async def without_a_store() -> AsyncIterator[Any]:
+    raise Unavailable("the database does not answer")
+    yield
+
+
 NO_RECORDS = RecordDeps(audit=not_asked_for, second_factor=not_asked_for, people=not_asked_for)
 NO_VERDICTS = VerdictDeps(
     explain=ExplainDeps(run_control=not_asked_for, draw=not_asked_for, release_verdict=not_asked_for),
@@ -109,7 +115,13 @@ NO_OUTBOX = OutboxDeps(
 )
 # What only campaigns and load tests need of `CliDeps`.
 NO_CAMPAIGNS: dict[str, Any] = {
-    "load": LoadDeps(library=not_asked_for, limits=not_asked_for, secrets=not_asked_for, draw=not_asked_for),
+    "load": LoadDeps(
+        library=not_asked_for,
+        limits=not_asked_for,
+        secrets=not_asked_for,
+        draw=not_asked_for,
+        watching=without_a_store,
+    ),
     "slo": SloDeps(library=not_asked_for, metrics=not_asked_for),
     "schedule": ScheduleDeps(library=not_asked_for, schedules=not_asked_for),
     "report": ReportDeps(campaigns=not_asked_for, reports=not_asked_for),

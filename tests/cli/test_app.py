@@ -14,7 +14,7 @@ COMMANDS = [
     *("oncall", "oncall cover"),
     *("outbox", "outbox list", "outbox explain", "outbox retry", "outbox drop", "outbox put"),
     *("gate-check", "plan"),
-    *("run campaign", "run load", "load", "load run", "load check", "load compare", "stop"),
+    *("run campaign", "run load", "load", "load run", "load watch", "load check", "load compare", "stop"),
     *("schedule", "schedule preview", "schedule apply", "schedule list", "schedule pause", "schedule resume"),
     *("schedule trigger", "schedule remove", "slo", "slo rules", "slo status", "slo explain"),
     *("task", "task list", "task accept", "task done", "limit", "gate limit", "inventory", "report"),

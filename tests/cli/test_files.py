@@ -192,6 +192,17 @@ def test_a_campaign_is_checked_against_the_files_that_it_names(holdfast, campaig
     assert problem in told.err
 
 
+def test_a_context_that_only_the_load_test_has_is_a_warning(holdfast, campaign):
+    directories = campaign(("\n  checkout:\n", "\n  basket:\n"))
+    files = [directories[0] / part for part in ("campaign/autumn-sale.yaml", "load/customer-journeys.yaml")]
+
+    for file in files:
+        told = holdfast("validate", str(file), directories=directories)
+        assert told.code == 0
+        assert told.out.startswith(f"{file}: ok, ")
+        assert told.err.startswith("warning: campaign 'autumn-sale' has no context 'checkout', which ")
+
+
 def test_a_load_test_is_checked_against_the_people(holdfast, campaign):
     directories = campaign(("starters: [oncall, sre-lead]\n", "starters: [oncal]\n"))
     path = directories[0] / "load/customer-journeys.yaml"

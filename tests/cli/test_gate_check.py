@@ -16,7 +16,8 @@ import pytest
 from cyclopts import App
 
 from holdfast.apps.cli import CliDeps
-from holdfast.apps.cli.gate_check import GateExit, add_gate_check
+from holdfast.apps.cli.gate_check import add_gate_check
+from holdfast.apps.cli.gate_following import GateExit
 from holdfast.apps.cli.gate_progress import Progress
 from holdfast.domain.errors import EngineUnavailable
 from holdfast.domain.ids import run_id

@@ -14,7 +14,8 @@ from cyclopts import App
 from activities import guard
 from holdfast.adapters.temporal.runs import TemporalRuns
 from holdfast.apps.cli import CliDeps
-from holdfast.apps.cli.gate_check import GateExit, add_gate_check
+from holdfast.apps.cli.gate_check import add_gate_check
+from holdfast.apps.cli.gate_following import GateExit
 from holdfast.domain.ids import run_id
 from holdfast.runbook.library import RunbookLibrary
 from tests.cli.conftest import NO_CAMPAIGNS, NO_DUTY, NO_OUTBOX, NO_PLAN, NO_RECORDS, NO_VERDICTS

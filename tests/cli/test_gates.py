@@ -46,6 +46,14 @@ def test_the_list_says_since_when_until_when_and_for_whom(holdfast, two_steps):
         assert text in told
 
 
+def test_facts_stand_above_the_question(holdfast, two_steps):
+    two_steps.facts = ["The test failed.", "The window opens soon."]
+    told = [line.strip("│ ") for line in holdfast("gate", "show", RUN).out.splitlines()]
+
+    asked = next(n for n, line in enumerate(told) if line.startswith(two_steps.question[:20]))
+    assert told[asked - 2 : asked] == ["- The test failed.", "- The window opens soon."]
+
+
 def test_an_overdue_gate_is_listed_as_such(holdfast, runs):
     since = NOW - timedelta(days=2)
     gate = open_gate(since=since, approvers=["sre-lead"], deadline={"after": "1d"})

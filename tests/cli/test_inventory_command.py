@@ -36,7 +36,7 @@ class House:
         self.lines = [TICKET]
         self.logs: LogSummary | None = None
 
-    async def take(self, messages, *, since, until, logs=()):
+    async def take(self, messages, *, since, until, logs=None):
         self.asked.append({"names": [m.name for m in messages], "since": since, "until": until, "logs": logs})
         return Inventory(since=since, until=until, lines=self.lines, logs=self.logs)
 
@@ -63,7 +63,7 @@ def test_messages_are_shown_with_where_their_numbers_come_from(house, capsys):
     out = capsys.readouterr().out
     assert "a customer's ticket" in out
     assert "bot → shop" in out
-    assert "12.5 /s" in out
+    assert "12.5/s" in out
     assert "metrics + logs" in out
     [asked] = house.asked
     assert asked["names"] == ["ticket", "lead", "notice"]

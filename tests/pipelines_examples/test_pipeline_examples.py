@@ -16,7 +16,7 @@ import yaml
 from cyclopts import App
 
 from holdfast.apps.cli import CliDeps, build_app
-from holdfast.apps.cli.gate_check import GateExit
+from holdfast.apps.cli.gate_following import GateExit
 from holdfast.apps.cli.moments import span_typed
 from holdfast.runbook.systems import GitHubSystem, GitHubVersion, GitLabVersion, JenkinsSystem
 from tests.cli.conftest import NO_CAMPAIGNS, NO_DUTY, NO_OUTBOX, NO_PLAN, NO_RECORDS, NO_VERDICTS, not_asked_for

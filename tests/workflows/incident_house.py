@@ -9,6 +9,7 @@ from temporalio.testing import TimeSkipper
 from holdfast.domain.view import IncidentView, RunState, RunView
 from holdfast.ports.runs import IncidentRequest
 from tests.fakes import eventually
+from tests.server import time_skipper
 from tests.workflows.conftest import House, Run
 from workflows.options import RUNBOOK_QUEUE
 
@@ -60,7 +61,7 @@ async def opened(house: House, *, skipping: bool = True, by_run: str = "", **pol
     request = IncidentRequest(
         runbook=name, requested_by="anna", title="The bot is slow", tier="gold", value=9e5, by_run=by_run
     )
-    skipper = TimeSkipper(house.client) if skipping else None
+    skipper = time_skipper(house.client) if skipping else None
     client = skipper.client if skipper else house.client
     handle = await client.start_workflow("incident", request, id=f"run-{name}", task_queue=RUNBOOK_QUEUE)
     incident = Incident(house, name, handle)

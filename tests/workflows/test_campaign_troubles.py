@@ -14,7 +14,7 @@ from temporalio.worker import Replayer, _workflow_instance
 
 from holdfast.adapters.temporal.conversion import DATA_CONVERTER
 from holdfast.domain.campaign import BreachLine, Phase, TestLine, TestVerdict
-from holdfast.domain.view import RunState
+from holdfast.domain.view import RunState, RunView
 from holdfast.ports.runs import IncidentRequest
 from holdfast.runbook.library import RunbookLibrary
 from tests.fakes import eventually
@@ -121,6 +121,33 @@ async def test_a_campaign_that_is_cancelled_in_its_window_thaws_what_it_froze(
     assert view.campaign.phase is Phase.CLOSED
 
 
+async def test_a_campaign_that_is_cancelled_while_a_breach_lasts_leaves_a_report_and_tells_the_incident(
+    sales: CampaignHouse, shop: CountingTarget
+) -> None:
+    sales.weather.broken = {"support": [(datetime.now(UTC) - HOUR, datetime.now(UTC) + 24 * HOUR)]}
+    run = await begun(sales, shop, opens_in=-HOUR, lasts=24 * HOUR)
+    await run.answer()
+    seen = await run.until(lambda c: c.breaches and c.breaches[0].incident and c.looked_at)
+
+    await run.handle.cancel()
+
+    with pytest.raises(WorkflowFailureError):
+        await run.result()
+    view = await run.view()
+    assert view.campaign is not None
+    assert view.campaign.report
+    assert "tell the client" in view.headline
+    incident = sales.client.get_workflow_handle(seen.breaches[0].incident)
+
+    async def told() -> bool:
+        log = RunView.model_validate(await incident.query("view")).log
+        return any("nobody here sees when it is well again" in line.text for line in log)
+
+    await eventually(told)
+    await incident.cancel()
+    sales.weather.broken = {}
+
+
 async def test_a_window_that_nobody_signs_off_is_over_when_it_closes(
     sales: CampaignHouse, shop: CountingTarget
 ) -> None:
@@ -145,7 +172,8 @@ async def test_a_test_that_is_wanted_while_the_sign_off_is_asked_for_begins(
 
     again = await run.gate(lambda gate: gate.id != first.id)
     known = await run.until(lambda c: len(c.tests) == 2)
-    assert known.tests[-1].run in again.question
+    assert again.basis is not None
+    assert again.basis.risk["test"] == known.tests[-1].run
     await run.handle.cancel()
 
 

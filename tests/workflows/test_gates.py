@@ -10,7 +10,6 @@ from temporalio.api.common.v1 import WorkflowExecution
 from temporalio.api.workflowservice.v1 import ResetWorkflowExecutionRequest
 from temporalio.client import Client, WorkflowUpdateFailedError
 from temporalio.exceptions import ApplicationError
-from temporalio.testing import TimeSkipper
 
 from holdfast.domain.decisions import Extension, Handover
 from holdfast.domain.errors import DecisionRefused
@@ -22,6 +21,7 @@ from holdfast.ports.notices import NoticeKind
 from holdfast.runbook.plan import Plan
 from tests import signing
 from tests.fakes import eventually
+from tests.server import time_skipper
 from tests.workflows.conftest import House, Run
 from workflows.options import RUNBOOK_QUEUE
 
@@ -398,7 +398,7 @@ async def test_ninety_days_of_daily_reminders_to_three_people_cost_few_events(
     remind = {"after": ["1d"], "then_every": "1d", "in_working_hours": False}
     policy = {"approvers": [], "steps": [{"any": 1, "of": ["lead", "stand-in"]}], "remind": remind}
     name = house.write(stages=[stage("limit", {"limit": 25}, **policy)])
-    skipper = TimeSkipper(client)
+    skipper = time_skipper(client)
     handle = await skipper.client.start_workflow(
         "rollout", {"runbook": name, "requested_by": "anna"}, id=f"ninety-{name}", task_queue=RUNBOOK_QUEUE
     )

@@ -194,6 +194,7 @@ async def test_a_day_of_an_incident_takes_little_of_its_history(house: House, *,
     if acknowledged:
         await incident.say("acknowledge")
         await state(incident, RunState.ACKNOWLEDGED)
+        await incident.pass_(minutes=1)  # what an acknowledgement itself makes: cards, the record
     else:
         await incident.pass_(minutes=5, seconds=1)
         await incident.called(3)

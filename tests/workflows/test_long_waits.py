@@ -8,14 +8,13 @@ from pathlib import Path
 import pytest
 import yaml
 from temporalio.client import Client, WorkflowHistory
-from temporalio.testing import TimeSkipper
 from temporalio.worker import Replayer
 
 from holdfast.adapters.temporal.conversion import DATA_CONVERTER
 from holdfast.domain.errors import DecisionRefused
 from tests import signing
 from tests.fakes import eventually
-from tests.server import start_server
+from tests.server import start_server, time_skipper
 from tests.workflows.conftest import PEOPLE, House, Run, open_house
 from workers.queues import RUNNER
 from workers.registry import HELPERS, WORKFLOWS
@@ -26,7 +25,7 @@ HISTORIES = sorted((Path(__file__).parents[1] / "replay").glob("*/*.json"))
 
 async def test_a_run_waits_ninety_days_for_an_approval_and_then_goes_on(house: House, client: Client) -> None:
     name = house.write()
-    skipper = TimeSkipper(client)
+    skipper = time_skipper(client)
     handle = await skipper.client.start_workflow(
         "rollout", {"runbook": name, "requested_by": "anna"}, id=f"long-{name}", task_queue=RUNBOOK_QUEUE
     )

@@ -133,6 +133,7 @@ class Fates:
         again = [row for row in {row.id: row for row in (*uncertain, *left)}.values() if is_repeated(row)]
         if again:
             why = "an earlier copy may have arrived: the sender ended in the middle of its try"
+            # Telegram has no key by which one could ask whether a message arrived, so the copy has to say so.
             await self._store.requeue(self._lease, [row.id for row in again], repeated=True, why=why)
         for row in left:
             if not is_repeated(row):

@@ -15,6 +15,7 @@ from holdfast.outbox.timing import Timing
 
 _log: structlog.stdlib.BoundLogger = structlog.get_logger(__name__)
 
+# Of a lease of 6 s that is one second: by so much the machines' clocks may differ (docs/outbox.md).
 _BEFORE_THE_END: Final = 6  # sending stops this part of the lease's time before others may take it
 DeadHolders = Callable[[Lease | None], Collection[str]]
 

@@ -10,6 +10,8 @@ from holdfast.runbook import priorities as policy
 BOT: Final = ""
 """Where pauses are kept by chat: the whole bot."""
 _MARGIN: Final = nanoseconds(timedelta(milliseconds=250))
+# Ordinary waits are 2 to 5 s. Telegram has asked for 10,072 s, too, and nobody knows whether a wait is the
+# chat's or the bot's: one chat alone must not silence everybody for hours.
 _LONG: Final = nanoseconds(timedelta(seconds=10))
 _ON_ONE_WORD: Final = nanoseconds(timedelta(seconds=60))
 _SHORTEST_WAIT_SECONDS: Final = 1.0
@@ -40,6 +42,7 @@ class Limits:
     def __init__(self, spec: policy.Limits, *, reserve: int | None = None) -> None:
         self._spec = spec
         self._bot = Gcra.of(spec.bot)
+        # A flood of other messages then never delays an answer (docs/outbox.md, Which message goes first).
         wanted = max(1, spec.bot.burst // 4) if reserve is None else reserve
         self._reserve = min(wanted, spec.bot.burst - 1)
         self._chats: dict[str, Gcra] = {}
@@ -140,6 +143,8 @@ class Limits:
         seconds = min(max(retry_after, _SHORTEST_WAIT_SECONDS), _LONGEST_WAIT_SECONDS)
         wait = round(seconds * 1_000_000_000)
         pauses = {chat: now + wait + _MARGIN}
+        # To pause the whole bot at every refusal, as python-telegram-bot's limiter does, is "stricter than
+        # necessary" by that one's own documentation.
         self._refused = {other: end for other, end in self._refused.items() if end > now}
         if self._refused.keys() - {chat}:
             pauses[BOT] = now + wait + _MARGIN

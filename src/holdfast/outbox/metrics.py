@@ -21,6 +21,11 @@ class OutboxMetrics:
 
     def __init__(self, registry: CollectorRegistry = REGISTRY) -> None:
         self._tiers: set[str] = set()
+        self._show_what_waits(registry)
+        self._count_sent(registry)
+        self._count_troubles(registry)
+
+    def _show_what_waits(self, registry: CollectorRegistry) -> None:
         self._oldest = Gauge(
             "holdfast_outbox_oldest_seconds",
             "Age of the message that waits longest, by tier",
@@ -35,6 +40,8 @@ class OutboxMetrics:
         self._leader = Gauge(
             "holdfast_outbox_leader", "Whether this process sends (1) or stands by (0)", registry=registry
         )
+
+    def _count_sent(self, registry: CollectorRegistry) -> None:
         self._sent = Counter("holdfast_outbox_sent", "Messages sent, by tier", ["tier"], registry=registry)
         self._waiting = Histogram(
             "holdfast_outbox_waiting_seconds",
@@ -43,6 +50,17 @@ class OutboxMetrics:
             buckets=_WAITING_BUCKETS,
             registry=registry,
         )
+        self._coalesced = Counter(
+            "holdfast_outbox_coalesced",
+            "Newer versions that took the place of one that waited, put by this process",
+            registry=registry,
+        )
+        self._digests = Counter("holdfast_outbox_digests", "Digests sent", registry=registry)
+        self._digest_lines = Counter(
+            "holdfast_outbox_digest_lines", "Messages that were sent as a line of a digest", registry=registry
+        )
+
+    def _count_troubles(self, registry: CollectorRegistry) -> None:
         self._refused = Counter(
             "holdfast_outbox_refused",
             "Answers 429 of the chat, by kind of chat: private, group",
@@ -68,15 +86,6 @@ class OutboxMetrics:
             "holdfast_outbox_not_sent",
             "Tries that did not reach the chat; the message is tried again",
             registry=registry,
-        )
-        self._coalesced = Counter(
-            "holdfast_outbox_coalesced",
-            "Newer versions that took the place of one that waited, put by this process",
-            registry=registry,
-        )
-        self._digests = Counter("holdfast_outbox_digests", "Digests sent", registry=registry)
-        self._digest_lines = Counter(
-            "holdfast_outbox_digest_lines", "Messages that were sent as a line of a digest", registry=registry
         )
 
     def watch(self, *, leads: Callable[[], bool], tokens: Callable[[], int]) -> None:

@@ -14,6 +14,8 @@ from holdfast.runbook.priorities import Kind, Priorities
 
 _UNIT: Final = 1_000_000_000
 _NOTHING: Final = timedelta(0)
+# By weights alone the last tier waits ever longer in a long flood. With these its slowest messages stay below
+# 70 s at 132 % of the rate (docs/outbox.md, Measured).
 _PATIENCE: Final = timedelta(seconds=50)
 _GROWTH: Final = timedelta(seconds=5)
 _MOST_TIMES: Final = 3.0
@@ -57,6 +59,7 @@ def place(lane: str, kind: str, value: float, priorities: Priorities) -> Place:
     """Return where the policy puts a message of a lane, kind and value; what it does not name adds nothing."""
     tier = priorities.tiers.get(lane)
     known = priorities.kinds.get(kind)
+    # Bounded, so that a large order overtakes only what arrived a few seconds before it.
     full = min(1.0, value / priorities.value.full_at)
     return Place(
         tier=lane,

@@ -64,6 +64,8 @@ class Outbox:
         """Put several in one transaction; return their ids in order. Otherwise as `put`."""
         if not messages:
             return []
+        # Ranked here and not by the sender: what is in line keeps the place that it was given when the file is
+        # edited.
         priorities, now = self._priorities(), self._now()
         ids = await self._store.put(self._bot, [ranked(message, priorities, now) for message in messages])
         self._count(messages, ids)

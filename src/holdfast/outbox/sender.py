@@ -59,6 +59,8 @@ class Sender:
         timing: Timing | None = None,
         gone: DeadHolders = dead_holders,
     ) -> None:
+        # In the bot's process and not one of its own: whoever taps waits, and a bell is quicker than a poll
+        # (docs/decisions/0013).
         self.leading = Leading()
         self._store = store
         self._transport = transport

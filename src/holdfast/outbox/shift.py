@@ -85,6 +85,10 @@ class Shift:
             clock=clock,
             metrics=metrics,
         )
+        self._begin()
+
+    def _begin(self) -> None:
+        """Begin with nothing under way, and nothing known of what waits."""
         self._tries: set[asyncio.Task[None]] = set()
         self._busy: Counter[str] = Counter()
         self._serving: asyncio.Task[None] | None = None
@@ -160,6 +164,7 @@ class Shift:
         owed = await self._store.rows(self._bot, states={RowState.UNCERTAIN}, limit=_OWED)
         await self._fates.recover(left, owed)
         now = self._clock.now()
+        # Both outlive the sender that met them: a restart must be no burst.
         for chat, until in (await self._store.pauses(self._bot, now=now)).items():
             self._limits.pause(chat, self._clock.reading(until))
         recent = await self._store.recent(self._bot, since=now - self._limits.memory)
@@ -314,6 +319,7 @@ class Shift:
         self._order = Order(policy)
 
     async def _store_is_away(self, away: Unavailable, times: int) -> None:
+        # Nothing is sent meanwhile: a try that could not be written down before might be made twice.
         if times == 1:
             _log.warning("outbox store does not answer", bot=self._bot, error=str(away))
         pause = doubling(times, first=_STORE_FIRST_NS, longest=_STORE_LONGEST_NS)

@@ -24,6 +24,8 @@ class Lease:
 
     bot: str
     holder: str
+    # Two senders never settle one row: what the old one writes after it has lost the lease is refused
+    # (docs/decisions/0013).
     epoch: int
     until: datetime
 

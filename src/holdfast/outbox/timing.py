@@ -21,6 +21,7 @@ class Timing:
         per_lane: chats of a lane that are looked at.
     """
 
+    # A killed sender is followed within about 8 s: this and one renewal of a standby (docs/outbox.md).
     lease: timedelta = timedelta(seconds=6)
     renew: timedelta = timedelta(seconds=1.5)
     poll: timedelta = timedelta(milliseconds=100)

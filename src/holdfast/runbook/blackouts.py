@@ -151,6 +151,8 @@ def left_out(spec: CampaignSpec) -> list[Left]:
     Where the clock changes while tests are scheduled nothing is said: the runs look themselves.
     """
     schedule, zone = schedule_of(spec), ZoneInfo(spec.client.time_zone)
+    # A calendar knows moments of the day only. The run looks again in any case: it knows how long the test is
+    # (docs/decisions/0020).
     if not _clock_stays(zone, spec.opens - schedule.begins, spec.opens):
         return []
     needs = lasts_of(spec) + (schedule.jitter or timedelta(0))

@@ -6,13 +6,14 @@ from typing import Final, Protocol
 
 from pydantic import BaseModel
 
-from holdfast.domain.errors import DecisionRefused, InvalidInput, UnknownName
+from holdfast.domain.errors import InvalidInput
 from holdfast.domain.escalation import rota_named
 from holdfast.domain.people import People
 from holdfast.domain.signoff import SignOff, can_be_met, slots_of
 from holdfast.runbook.kinds.campaign import CampaignSpec
 from holdfast.runbook.library import RunbookLibrary
 from holdfast.runbook.load_review import review_test_of
+from holdfast.runbook.permissions import check_listed
 from holdfast.runbook.plain_yaml import FieldPath, Problem
 from holdfast.runbook.review import nobody_holds, refuse
 from holdfast.runbook.source import Source
@@ -88,15 +89,7 @@ def check_starter(spec: CampaignSpec, people: People, name: str) -> None:
         UnknownName: nobody has that name.
         DecisionRefused: the person may not; the text says who may.
     """
-    person = people.named(name)
-    if person is None:
-        raise UnknownName("person", name, (p.name for p in people.people))
-    if not person.belongs_to(spec.starters):
-        who = ", ".join(p.name for p in people.holding(spec.starters)) or "nobody"
-        raise DecisionRefused(
-            MAY_NOT_START,
-            f"'{person.name}' may not start '{spec.name}'; those who may: {who}. Ask one of them.",
-        )
+    check_listed(name, spec.starters, people, deed=f"start '{spec.name}'", answer=MAY_NOT_START)
 
 
 def review_campaign(

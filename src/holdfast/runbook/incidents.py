@@ -6,12 +6,13 @@ from typing import Final, Protocol
 
 from pydantic import BaseModel
 
-from holdfast.domain.errors import DecisionRefused, InvalidInput, RunbookInvalid, UnknownName
+from holdfast.domain.errors import InvalidInput, RunbookInvalid, UnknownName
 from holdfast.domain.escalation import EscalationPolicy, Step, rota_named
 from holdfast.domain.people import People
 from holdfast.runbook.kinds.incident import IncidentSpec
 from holdfast.runbook.library import RunbookLibrary
 from holdfast.runbook.on_call_review import duty_problems, incident_problems, policy_problems
+from holdfast.runbook.permissions import check_listed
 from holdfast.runbook.plain_yaml import Problem
 from holdfast.runbook.priorities import DEFAULT_PRIORITIES, Priorities
 from holdfast.runbook.source import describe
@@ -118,14 +119,7 @@ def check_opener(spec: IncidentSpec, people: People, name: str) -> None:
         UnknownName: nobody has that name.
         DecisionRefused: the person may not; the text says who may.
     """
-    person = people.named(name)
-    if person is None:
-        raise UnknownName("person", name, (p.name for p in people.people))
-    if not person.belongs_to(spec.openers):
-        who = ", ".join(p.name for p in people.holding(spec.openers)) or "nobody"
-        raise DecisionRefused(
-            MAY_NOT_OPEN, f"'{person.name}' may not open '{spec.name}'; those who may: {who}. Ask one of them."
-        )
+    check_listed(name, spec.openers, people, deed=f"open '{spec.name}'", answer=MAY_NOT_OPEN)
 
 
 def _on_call_problems(

@@ -53,6 +53,7 @@ class Plan(BaseModel):
 
 def may_roll_back(plan: Plan) -> list[str]:
     """Return the names of those who may ask for a rollback: who may start it, or approve any of its stages."""
+    # Who may stop a canary by rejecting needs no more power to stop it later (docs/decisions/0011).
     listed = [*plan.spec.starters, *(name for stage in plan.spec.stages for name in stage.gate.listed)]
     return [person.name for person in plan.people.holding(listed)]
 

@@ -113,6 +113,8 @@ class Limits(Strict):
         paid_broadcast: pay for more than 30 a second, up to 1,000.
     """
 
+    # Below what Telegram names, about 30 a second and 20 a minute: its exact numbers are not published, and its
+    # clock is not ours. Together with the bursts that is 29 and 19 at most (docs/outbox.md).
     bot: Rate = Rate(count=25, burst=4)
     private: Rate = Rate(count=1, burst=2)
     group: Rate = Rate(count=17, per=timedelta(minutes=1), burst=2)

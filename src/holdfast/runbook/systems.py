@@ -21,6 +21,7 @@ class Secret(Strict):
         env: an environment variable of the worker.
     """
 
+    # Tokens are renewed on a schedule that no run of ninety days waits for (docs/decisions/0012).
     file: Path | None = None
     env: str | None = Field(default=None, pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")
 
@@ -177,6 +178,8 @@ class CommandSystem(Strict):
     """
 
     kind: Literal["command"]
+    # Here and not in the runbook, whose author should not be able to bring a command along: whoever edits this
+    # can run anything as the worker (docs/decisions/0012).
     run: tuple[str, ...] = Field(min_length=1)
     revert: tuple[str, ...] = Field(min_length=1)
     state: tuple[str, ...] = Field(min_length=1)

@@ -224,6 +224,7 @@ class _Chart:
     def _hold_out(self, value: float) -> None:
         self._breached.append(value)
         self._learner.learn_breached(value)
+        # A level that lasts is what is usual from then on; otherwise a real change would be a breach for ever.
         if len(self._breached) >= self._patience:
             self._learner.restart(self._breached)
             self._memory.forget()

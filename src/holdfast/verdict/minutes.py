@@ -158,6 +158,8 @@ def _errors(samples: Sequence[EdgeSample]) -> tuple[list[float], list[float], li
         control = sorted([error for error in sample.control if error is not None])
         known, silent = len(control), len(sample.control) - len(control)
         mean.append(sum(canary) / len(canary) if canary else _NAN)
+        # The lower median: one sick or restarting pod of the control neither accuses nor excuses the canary
+        # (docs/verdicts.md).
         typical.append(control[(known - 1) // 2] if known else _NAN)
         middle = (known + silent - 1) // 2
         strict.append(control[middle] if 0 <= middle < known else 100.0 if silent else _NAN)

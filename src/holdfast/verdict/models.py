@@ -70,6 +70,8 @@ def _of_hysteresis(scoring: Scoring) -> int:
     return min(max(2 * held + learning, 2 * scoring.attribution.silent_minutes), _LONGEST)
 
 
+# Exchangeable, and all may judge the same minutes; which one decides is a line of the reviewed file and never
+# switched by itself (docs/decisions/0008).
 MODELS: dict[str, Model] = {
     "weighted-seed": Model("weighted_seed", lambda _: 1),
     "weighted": Model("weighted", _of_hysteresis),

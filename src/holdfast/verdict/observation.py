@@ -14,6 +14,8 @@ class Level(IntEnum):
     RED = 2
 
 
+# How no data is treated decides more than the statistic does: of the canaries of ChangeRCA that never gave a
+# number 18 of 23 were bad, and 47 of 166 good ones gave none in their first minute.
 class NoData(StrEnum):
     """Three different reasons to have no number; none of them is a zero."""
 

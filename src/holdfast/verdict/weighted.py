@@ -45,6 +45,8 @@ class Weighed:
 
 def verdict(scoring: Scoring, baseline: Baseline, observations: Sequence[Observation]) -> Verdict:
     """Judge the newest observation, see the module."""
+    # The last row of what a backtest computes over a month: one computation, so that both say the same
+    # (docs/decisions/0008).
     minutes = minutes_of(observations)
     return told(scoring, baseline, observations, weigh(scoring, baseline, minutes))
 
@@ -76,6 +78,8 @@ def weigh(
         name: grade(name, scoring, baseline, minutes, discount_shared=discount_shared)
         for name in scoring.metrics
     }
+    # Whole percent: a risk of exactly 0.5 or 1.5 can be reached, and has to fall on the milder side
+    # (docs/decisions/0001).
     risk = np.zeros(len(minutes), dtype=np.int64)
     for name, each in grades.items():
         counts = ~edges if scoring.metrics[name].by_edges else True
@@ -90,6 +94,8 @@ def weigh(
         severity = np.maximum(severity, np.where(flags, PAUSE, GO_ON))
     blind = np.logical_and.reduce([each.level == UNKNOWN for each in grades.values()]) & ~edges
     severity = np.maximum(severity, np.where(blind | thin(scoring, minutes), UNCLEAR, GO_ON))
+    # Last, because it overrules all others: an outage of the metrics never stops or rolls back anything
+    # (docs/decisions/0008).
     severity = np.where(minutes.provider_down, UNCLEAR, severity).astype(np.int8)
     return Weighed(grades, risk, unhealed, severity, edges)
 
@@ -134,11 +140,15 @@ def named(severity: Severities) -> list[Outcome]:
 
 def _alone(metric: Metric, scoring: Scoring, graded: Grade, edges: Flags) -> Severities:
     """What one metric makes of the verdict by itself: its veto, its silence, its being unknown."""
+    # By weight alone one metric hardly reaches a rollback: 30 % of the weight add 0.6 at most, though every
+    # request may fail by then (docs/verdicts.md).
     own = np.zeros(len(graded.level), dtype=np.int8)
     if metric.veto:
         own = np.where(graded.held == Level.RED, _OF_POLICY[metric.veto], own)
     if (metric.weight_percent or metric.veto) and metric.no_data != "ignore":
         own = np.where(graded.missing, np.maximum(own, UNCLEAR), own)
+    # A pause by default: rollbacks need positive evidence, and 47 of the 166 good canaries of ChangeRCA had no
+    # data in their first minute.
     long = (graded.silent >= scoring.attribution.silent_minutes) & ~edges
     own = np.where(long, np.maximum(own, _OF_POLICY[metric.no_data]), own)
     if metric.by_edges:

@@ -13,8 +13,8 @@ _SHARE: Final = "share"
 _WHOLE_PERCENT: Final = 100
 
 
-class HttpConfigProvider:
-    """Changes of kind `http_config`: the settings of the parts `stable` and `canary`. See `ports.changes`."""
+class _OverHttp:
+    """What both kinds of change have in common: one API, and values that replace those of the same name."""
 
     def __init__(
         self,
@@ -26,14 +26,18 @@ class HttpConfigProvider:
         """Reach targets at these base URLs, by endpoint name, with the token that is got for that name."""
         self._api = ConfigApi(endpoints, token=token, timeout=timeout)
 
+    async def foresee(self, effect: Effect, state: TargetState) -> dict[str, Any]:
+        """Return the values with those of the effect in place."""
+        return {**state.values, **effect.values}
+
+
+class HttpConfigProvider(_OverHttp):
+    """Changes of kind `http_config`: the settings of the parts `stable` and `canary`. See `ports.changes`."""
+
     async def read(self, endpoint: str, part: str) -> TargetState:
         """Return all settings of one side."""
         side = _side(part)
         return _settings(await self._api.get(endpoint), side)
-
-    async def foresee(self, effect: Effect, state: TargetState) -> dict[str, Any]:
-        """Return the settings with those of the effect in place."""
-        return {**state.values, **effect.values}
 
     async def write(self, write: Write, progress: Progress) -> TargetState:  # noqa: ARG002  one request, at once done
         """Replace all settings of one side."""
@@ -42,27 +46,13 @@ class HttpConfigProvider:
         return _settings(await self._api.put(write.effect.endpoint, side, body), side)
 
 
-class CanaryShareProvider:
+class CanaryShareProvider(_OverHttp):
     """Changes of kind `canary_share`: part `share`, values `{"percent": 0…100}`. See `ports.changes`."""
-
-    def __init__(
-        self,
-        endpoints: Mapping[str, str],
-        *,
-        token: Callable[[str], str] = no_token,
-        timeout: timedelta = TIMEOUT,
-    ) -> None:
-        """Reach targets at these base URLs, by endpoint name, with the token that is got for that name."""
-        self._api = ConfigApi(endpoints, token=token, timeout=timeout)
 
     async def read(self, endpoint: str, part: str) -> TargetState:
         """Return which percentage of the traffic the canary gets."""
         _check_share(part)
         return _share(await self._api.get(endpoint))
-
-    async def foresee(self, effect: Effect, state: TargetState) -> dict[str, Any]:
-        """Return the share that the effect sets."""
-        return {**state.values, **effect.values}
 
     async def write(self, write: Write, progress: Progress) -> TargetState:  # noqa: ARG002  one request, at once done
         """Set which percentage of the traffic the canary gets."""

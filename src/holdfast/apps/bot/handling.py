@@ -21,6 +21,7 @@ from aiogram.types import Update
 from holdfast.apps.bot.engine import Engine, Probe
 from holdfast.apps.bot.failures import pause_before_retry, trace, where
 from holdfast.apps.bot.intake_settings import IntakeSettings
+from holdfast.apps.bot.marks import Marks
 from holdfast.apps.bot.metrics import BotMetrics
 from holdfast.apps.bot.slots import Slots
 from holdfast.apps.bot.tickets import CURRENT, Postponed, Ticket, asked_at, can_be_kept, is_tap, lane_of
@@ -36,7 +37,6 @@ Around = Callable[[Update], AbstractContextManager[None]]
 """What surrounds the handling of one update."""
 
 _PAGE = 200
-_MOST_FINISHED = 20_000
 _FORGET_EVERY_SECONDS = 3600
 _LOOKS_SHARE = 10
 _LONGEST_LOOK_PAUSE_SECONDS = 20
@@ -104,12 +104,10 @@ class Handling:
         self._slots = Slots(settings.at_once, hold)
         self._tap_slots = Slots(settings.taps_at_once, hold)
         self._kept_slots = Slots(settings.at_once, hold)
-        self._known: dict[int, Ticket] = {}
+        self._marks = Marks(self._inbox, self._name, self._metrics)
         self._lanes: dict[Hashable, deque[Ticket]] = {}
         self._postponed: defaultdict[Hashable, deque[Ticket]] = defaultdict(deque)
         self._queued = 0
-        self._unmarked: dict[int, str] = {}
-        self._finished: dict[int, None] = {}  # what was read as waiting may be done before it is handed in
         self._tasks: set[asyncio.Task[None]] = set()
         self._running: set[asyncio.Task[Any]] = set()
         self._look = asyncio.Event()
@@ -124,13 +122,13 @@ class Handling:
         try:
             while True:
                 self._look.clear()
-                await self._mark_again()
+                await self._marks.write_again()
                 began = time.monotonic()
                 await self._take_from_the_inbox()
                 looked = time.monotonic() - began
                 if time.monotonic() >= forget_at:
                     forget_at = time.monotonic() + _FORGET_EVERY_SECONDS
-                    await self._forget()
+                    await self._marks.forget(done_before=self._now() - self._settings.remember)
                 with suppress(TimeoutError):
                     # Where much waits a look takes long, and must not take the time of those who are answered.
                     rest = min(_LOOKS_SHARE * looked, _LONGEST_LOOK_PAUSE_SECONDS)
@@ -146,14 +144,14 @@ class Handling:
             self._take(kept)
 
     def _take(self, kept: KeptUpdate) -> None:
-        if kept.update_id in self._known or kept.update_id in self._finished or not self._working:
+        if self._marks.knows(kept.update_id) or not self._working:
             return
         if self._queued >= self._settings.most_queued and not is_tap(kept.raw):
             return  # it is in the inbox, and looked for when there is room
         age = max(0.0, (self._now() - kept.received_at).total_seconds())
         lane = lane_of(kept.raw, kept.update_id)
         ticket = Ticket(kept=kept, received_at=time.monotonic() - age, lane=lane, attempts=kept.attempts)
-        self._known[kept.update_id] = ticket
+        self._marks.take(kept.update_id)
         self._queue(+1)
         if lane in self._lanes:
             self._lanes[lane].append(ticket)
@@ -184,47 +182,7 @@ class Handling:
                 self.offer(page)
                 after = page[-1].update_id
         except Unavailable as down:
-            self._store_failed("waiting", down)
-
-    async def _forget(self) -> None:
-        with suppress(Unavailable):
-            await self._inbox.forget(self._name, done_before=self._now() - self._settings.remember)
-
-    async def _mark(self, ticket: Ticket, quarantined: str = "") -> None:
-        """Write down that it is done or put aside; later, if the store does not answer."""
-        try:
-            await self._write_mark(ticket.id, quarantined)
-        except Unavailable as down:
-            self._store_failed("mark", down)
-            self._unmarked[ticket.id] = quarantined  # and stays known, so that it is not handled again
-        else:
-            self._forget_ticket(ticket.id)
-
-    def _forget_ticket(self, update_id: int) -> None:
-        self._known.pop(update_id, None)
-        self._finished[update_id] = None
-        if len(self._finished) > _MOST_FINISHED:
-            del self._finished[next(iter(self._finished))]
-
-    async def _mark_again(self) -> None:
-        for update_id, quarantined in list(self._unmarked.items()):
-            try:
-                await self._write_mark(update_id, quarantined)
-            except Unavailable as down:
-                self._store_failed("mark", down)
-                return
-            del self._unmarked[update_id]
-            self._forget_ticket(update_id)
-
-    async def _write_mark(self, update_id: int, quarantined: str) -> None:
-        if quarantined:
-            await self._inbox.quarantine(self._name, update_id, quarantined)
-        else:
-            await self._inbox.done(self._name, update_id)
-
-    def _store_failed(self, operation: str, down: Unavailable) -> None:
-        self._metrics.inbox_failed.labels(operation).inc()
-        _log.warning("bot_inbox_failed", operation=operation, error=str(down))
+            self._marks.store_failed("waiting", down)
 
     # --- one update -----------------------------------------------------------------------------------------
 
@@ -277,14 +235,14 @@ class Handling:
                     # The outbox shows it to people. Another attempt would end in the same way.
                     self._metrics.updates.labels("uncertain").inc()
                     _log.warning("bot_answer_uncertain", update_id=ticket.id, reason=str(uncertain))
-                    await self._mark(ticket)
+                    await self._marks.write(ticket.id)
                     return True
                 except Exception as error:  # noqa: BLE001  whatever a handler raises, the next one must be handled
                     if await self._is_given_up(ticket, error):
                         return True
                 else:
                     self._metrics.updates.labels("handled").inc()
-                    await self._mark(ticket)
+                    await self._marks.write(ticket.id)
                     return True
         finally:
             CURRENT.reset(token)
@@ -310,7 +268,7 @@ class Handling:
         try:
             return await self._inbox.failed(self._name, ticket.id)
         except Unavailable as down:
-            self._store_failed("failed", down)
+            self._marks.store_failed("failed", down)
             return ticket.attempts + 1
 
     async def _quarantine(self, ticket: Ticket, error: Exception) -> None:
@@ -318,7 +276,7 @@ class Handling:
         why = where(error)
         _log.error("bot_update_quarantined", update_id=ticket.id, error=why)
         await self._tell_safely(ticket, self._tell.broken(ticket))
-        await self._mark(ticket, quarantined=why)
+        await self._marks.write(ticket.id, quarantined=why)
 
     async def _tell_safely(self, ticket: Ticket, telling: Awaitable[None]) -> None:
         try:
@@ -382,7 +340,7 @@ class Handling:
         self._metrics.updates.labels("given_up").inc()
         _log.warning("bot_update_given_up", update_id=ticket.id, reason="Temporal did not answer in time")
         await self._tell_safely(ticket, self._tell.given_up(ticket, update))
-        await self._mark(ticket)
+        await self._marks.write(ticket.id)
 
     def _count_kept(self) -> None:
         count = sum(len(tickets) for tickets in self._postponed.values())
@@ -400,5 +358,5 @@ class Handling:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
         with suppress(Exception):
-            await self._mark_again()
+            await self._marks.write_again()
         self._begin()

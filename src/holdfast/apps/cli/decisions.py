@@ -1,6 +1,7 @@
 """Saying something to a gate: each command needs the approval JSON that only the person's private chat gets."""
 
 import shlex
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Annotated, Any, Final, TypeVar
 
@@ -30,6 +31,11 @@ from holdfast.ports.runs import RunControl
 
 S = TypeVar("S", bound=Signed)
 _WORDS: Final[dict[str, str]] = {Act.ACCEPT: "task accept", Act.DONE: "task done", Act.STOP: "stop"}
+_NOT_WITH: Final = {
+    "--rollback": ("--reject", "--limit", "--until", "--gate"),
+    "--reject": ("--limit", "--until", "--to"),
+    "--limit": ("--until", "--to"),
+}
 _To = Annotated[str, Parameter(name="--to", help="Who may answer in your place.", show_default=False)]
 
 
@@ -102,18 +108,12 @@ class DecisionCommands:
         --until for another deadline, with --to for handing over, with --rollback for a rollback. Anybody may
         ask, only the person whom --as names gets it.
         """
-        if rollback and (reject or limit or until or gate):
-            raise InvalidInput(
-                "--rollback does not go with --reject, --limit, --until or --gate: one code is for one thing"
-            )
+        options = {"--reject": reject, "--limit": limit, "--rollback": rollback}
+        _check_one_thing(options | {"--until": until, "--to": to, "--gate": gate})
         said = Said(person=person, gate=ROLLBACK if rollback else gate, reason=reason)
         out = Output(as_json=as_json)
         choice = Choice.REJECT if reject else Choice.LIMIT if limit else Choice.APPROVE
         request = request_of(said, decision=choice, until=until, to=to)
-        if reject and (to or until or limit):
-            raise InvalidInput("--reject does not go with --limit, --until or --to: one code is for one thing")
-        if limit and (to or until):
-            raise InvalidInput("--limit does not go with --until or --to: one code is for one thing")
         _needs_reason(request)
         async with self._deps.run_control() as control:
             reply = await control.send_code(run, request)
@@ -141,6 +141,32 @@ async def _proof(
     if not said.no_request:
         out.say((await control.send_code(run, request)).text)
     return proven(model, from_terminal(out.say), request, evidence=evidence)
+
+
+async def proof_at_once(
+    control: RunControl, run: str, model: type[S], request: CodeRequest, said: Said, *, out: Output
+) -> S:
+    """Get the approval JSON for what needs no gate to be shown first: a word, or a rollback.
+
+    Args:
+        control: has a code sent where none came with the command.
+        run: the run's id.
+        model: what the JSON has to be.
+        request: what the person wants to say.
+        said: what came with the command.
+        out: where the person is told what to do.
+
+    Raises:
+        InvalidInput: there is no JSON, or it is for something else.
+    """
+    text = at_hand(said.paste)
+    if text is None:
+        if not said.no_request:
+            out.say((await control.send_code(run, request)).text)
+        text = from_terminal(out.say)
+    elif not text.strip():
+        raise InvalidInput(how_to_get_one(run, request))
+    return proven(model, text, request, evidence="")
 
 
 async def _shown(
@@ -173,6 +199,14 @@ def request_of(said: Said, *, decision: Choice = Choice.APPROVE, until: str = ""
     except ValidationError as error:
         problems = "; ".join(f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors())
         raise InvalidInput(f"that cannot be recorded: {problems}") from None
+
+
+def _check_one_thing(given: Mapping[str, str | bool]) -> None:
+    """Refuse options that say two things: whoever gets a code must not be able to use it for another."""
+    for option, others in _NOT_WITH.items():
+        if given[option] and any(given[other] for other in others):
+            listed = f"{', '.join(others[:-1])} or {others[-1]}"
+            raise InvalidInput(f"{option} does not go with {listed}: one code is for one thing")
 
 
 def _needs_reason(request: CodeRequest) -> None:

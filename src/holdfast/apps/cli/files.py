@@ -8,7 +8,7 @@ from cyclopts import Parameter
 
 from holdfast.apps.cli.deps import CliDeps
 from holdfast.apps.cli.exits import Exit
-from holdfast.apps.cli.output import Output, complain
+from holdfast.apps.cli.output import Output, complain, warn
 from holdfast.apps.cli.parameters import AsJson
 from holdfast.apps.cli.tables import table
 from holdfast.domain.errors import InvalidInput
@@ -27,7 +27,7 @@ from holdfast.runbook.library import (
     SYSTEMS_FILE,
     RunbookLibrary,
 )
-from holdfast.runbook.load_review import review_load
+from holdfast.runbook.load_review import review_load, untold_contexts, warnings_of
 from holdfast.runbook.loader import (
     LoadedRunbook,
     load_commands,
@@ -166,8 +166,10 @@ def _review(loaded: LoadedRunbook[Any], library: RunbookLibrary) -> None:
             review_incident(incident, people, library.policies(), source=source)
         case CampaignSpec() as campaign:
             review_campaign(campaign, people, library, source=source)
+            warn([untold_contexts(campaign, library.load_test(campaign.load_test.runbook).spec)])
         case LoadSpec() as load:
             review_load(load, people, source=source)
+            warn(warnings_of(load, library))
         case _:
             pass
 

@@ -132,20 +132,11 @@ class OnCallCommands:
         _check_time(first, last, now)
         if len(note) > _MOST_CHARACTERS:
             raise InvalidInput(f"--note: is longer than {_MOST_CHARACTERS} characters")
+        key = f"cli/{secrets.token_hex(8)}"
         arranged = Cover(
-            id=f"cli/{secrets.token_hex(8)}",
-            rota=rota,
-            person=taker.name,
-            since=first,
-            until=last,
-            by=by.name,
-            note=note,
-            at=now,
+            id=key, rota=rota, person=taker.name, since=first, until=last, by=by.name, note=note, at=now
         )
-        async with self._deps.duty() as book:
-            before = Roster(rotas, covers=await book.covers(since=first, until=last), people=people)
-            instead_of = _on_duty_in(before.shifts(rota, since=first, count=_MOST_SHIFTS), last)
-            await book.put(arranged)
+        instead_of = await self._put(arranged, rotas, people)
         out.document(arranged.model_dump(mode="json") | {"instead_of": instead_of})
         if not as_json:
             _tell(arranged, the_rota, instead_of, out)
@@ -153,6 +144,15 @@ class OnCallCommands:
             complain(
                 f"By people.yaml {taker.name} is away on some of these days; the cover counts all the same."
             )
+
+    async def _put(self, arranged: Cover, rotas: Mapping[str, Rota], people: People) -> list[str]:
+        """Put it into the book; return who had been on duty in that time."""
+        first, last = arranged.since, arranged.until
+        async with self._deps.duty() as book:
+            before = Roster(rotas, covers=await book.covers(since=first, until=last), people=people)
+            instead_of = _on_duty_in(before.shifts(arranged.rota, since=first, count=_MOST_SHIFTS), last)
+            await book.put(arranged)
+        return instead_of
 
     async def _covers(self, since: datetime, until: datetime) -> tuple[Sequence[Cover], str]:
         """Return what is arranged, and why that is not known where it is not."""

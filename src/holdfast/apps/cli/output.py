@@ -1,5 +1,6 @@
 import json
 import sys
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, TextIO
 
@@ -11,30 +12,46 @@ _PIPE_WIDTH = 160
 
 
 class Output:
-    """Where a command speaks: to a person on stdout; where one JSON document goes there, on stderr."""
+    """Where a command speaks: to a person on stdout; where one JSON document goes there, on stderr.
+
+    Attributes:
+        console: writes there, for what changes on a terminal.
+    """
 
     def __init__(self, *, as_json: bool = False) -> None:
         """Choose between the two for the whole command."""
         self.as_json = as_json
-        self._console = _console(sys.stderr if as_json else sys.stdout)
+        self.console = _console(sys.stderr if as_json else sys.stdout)
 
     def say(self, text: str = "") -> None:
         """Write text as it is, without breaking its lines."""
-        self._console.print(text, markup=False, highlight=False, emoji=False, soft_wrap=True)
+        self.console.print(text, markup=False, highlight=False, emoji=False, soft_wrap=True)
 
     def show(self, renderable: RenderableType) -> None:
         """Write a table or another thing with a layout."""
-        self._console.print(renderable)
+        self.console.print(renderable)
 
     def document(self, data: Any) -> None:
         """Write the one JSON document of this command; nothing where JSON is not wanted."""
         if self.as_json:
             sys.stdout.write(json.dumps(data, indent=2, ensure_ascii=False) + "\n")
 
+    def object(self, data: Any) -> None:
+        """Write one JSON object on a line of its own, at once; nothing where JSON is not wanted."""
+        if self.as_json:
+            sys.stdout.write(json.dumps(data, ensure_ascii=False) + "\n")
+            sys.stdout.flush()
+
 
 def complain(text: str) -> None:
     """Write to stderr."""
     sys.stderr.write(f"{text}\n")
+
+
+def warn(texts: Iterable[str]) -> None:
+    """Write warnings to stderr; empty ones are none."""
+    for text in filter(None, texts):
+        complain(f"warning: {text}")
 
 
 def check_png(plot: Path | None) -> None:

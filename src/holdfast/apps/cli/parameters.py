@@ -58,3 +58,26 @@ class Said:
 
 
 AllSaid = Annotated[Said, Parameter(name="*")]
+
+
+@dataclass(frozen=True)
+class Spoken:
+    """What every command takes that says one certain thing to a run; see `Said`."""
+
+    person: AsPerson
+    reason: Reason = ""
+    paste: Paste = ""
+    no_request: NoRequest = False
+
+    def to(self, gate: str) -> Said:
+        """Return it as said to this gate, or as this word."""
+        return Said(
+            person=self.person,
+            gate=gate,
+            reason=self.reason,
+            paste=self.paste,
+            no_request=self.no_request,
+        )
+
+
+AllSpoken = Annotated[Spoken, Parameter(name="*")]

@@ -9,22 +9,12 @@ from cyclopts import Parameter
 from rich.console import RenderableType
 from rich.text import Text
 
-from holdfast.apps.cli.decisions import how_to_get_one, request_of
+from holdfast.apps.cli.decisions import proof_at_once, request_of
 from holdfast.apps.cli.deps import CliDeps
 from holdfast.apps.cli.exits import Exit
 from holdfast.apps.cli.follow import to_the_end
 from holdfast.apps.cli.output import Output
-from holdfast.apps.cli.parameters import (
-    AsJson,
-    AsPerson,
-    NoRequest,
-    Paste,
-    Reason,
-    RunId,
-    Said,
-    Wait,
-)
-from holdfast.apps.cli.proof import at_hand, from_terminal, proven
+from holdfast.apps.cli.parameters import AllSpoken, AsJson, RunId, Said, Wait
 from holdfast.apps.cli.tables import table
 from holdfast.domain.decisions import ROLLBACK, CodeRequest, RollBack
 from holdfast.domain.errors import EngineUnavailable, InvalidInput
@@ -46,13 +36,10 @@ class RollbackCommands:
         run: RunId,
         /,
         *,
-        person: AsPerson,
+        spoken: AllSpoken,
         to: Annotated[
             str, Parameter(help="The last stage that stays; without it nothing stays.", show_default=False)
         ] = "",
-        reason: Reason = "",
-        paste: Paste = "",
-        no_request: NoRequest = False,
         yes: Annotated[bool, Parameter(name="--yes", help="Do not ask whether.", show_default=False)] = False,
         wait: Wait = False,
         as_json: AsJson = False,
@@ -62,7 +49,7 @@ class RollbackCommands:
         A run that has ended is undone by a run of its own, which asks for one approval first.
         """
         out, to = Output(as_json=as_json), to.strip().lower()
-        said = Said(person=person, gate=ROLLBACK, reason=reason, paste=paste, no_request=no_request)
+        said = spoken.to(ROLLBACK)
         request = request_of(said, to=to)
         async with self._deps.run_control() as control:
             view = await _view(control, run, said, out)
@@ -71,9 +58,11 @@ class RollbackCommands:
                 out.say("Nothing was done.")
                 return Exit.OTHERWISE
             if view is not None and view.state.ended:
-                wanted = UndoRequest(run=run, requested_by=request.by, to=to, reason=reason)
+                wanted = UndoRequest(run=run, requested_by=request.by, to=to, reason=said.reason)
                 return await self._undo(control, wanted, out, wait=wait)
-            reply = await control.roll_back(run, await _proof(control, run, request, said, out))
+            reply = await control.roll_back(
+                run, await proof_at_once(control, run, RollBack, request, said, out=out)
+            )
             out.say(reply.text)
             document = _document(run, to, shown) | reply.model_dump(mode="json")
             code = Exit.DONE
@@ -156,18 +145,6 @@ def _confirmed(out: Output) -> bool:
 
 def _at_a_terminal() -> bool:
     return sys.stdin is not None and sys.stdin.isatty()
-
-
-async def _proof(control: RunControl, run: str, request: CodeRequest, said: Said, out: Output) -> RollBack:
-    """Get the approval JSON: what came with the command, or what the person pastes after it was sent."""
-    text = at_hand(said.paste)
-    if text is None:
-        if not said.no_request:
-            out.say((await control.send_code(run, request)).text)
-        text = from_terminal(out.say)
-    elif not text.strip():
-        raise InvalidInput(how_to_get_one(run, request))
-    return proven(RollBack, text, request, evidence="")
 
 
 def _document(run: str, to: str, shown: Undoing | None) -> dict[str, Any]:

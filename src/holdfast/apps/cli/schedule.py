@@ -125,7 +125,7 @@ class ScheduleCommands:
         Output().say("Removed. A test that runs goes on; stop it in its run.")
 
     async def trigger(self, campaign: Campaign, /, *, person: AsPerson) -> None:
-        """Let a test begin now, as the schedule would: not in a blackout, and not while one runs."""
+        """Let a test begin now, as the schedule would: not in a blackout, and not while one makes load."""
         spec = self._allowed(campaign, person).spec
         why_not = blackouts.why_not(spec, datetime.now(UTC))
         if why_not:
@@ -135,7 +135,9 @@ class ScheduleCommands:
             )
         async with self._deps.schedules() as schedules:
             await schedules.trigger(campaign)
-        Output().say("A test begins, unless one of this schedule runs; 'holdfast schedule list' shows it.")
+        Output().say(
+            "A test begins; while another one makes load it skips itself. 'holdfast schedule list' shows it."
+        )
 
     async def preview(
         self,

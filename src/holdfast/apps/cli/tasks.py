@@ -6,14 +6,12 @@ from typing import Annotated, Any, Final
 
 from cyclopts import App, Group, Parameter
 
-from holdfast.apps.cli.decisions import how_to_get_one, request_of
+from holdfast.apps.cli.decisions import proof_at_once, request_of
 from holdfast.apps.cli.deps import CliDeps
 from holdfast.apps.cli.output import Output
-from holdfast.apps.cli.parameters import AsJson, AsPerson, NoRequest, Paste, Reason, RunId, Said
-from holdfast.apps.cli.proof import at_hand, from_terminal, proven
+from holdfast.apps.cli.parameters import AllSpoken, AsJson, RunId, Said
 from holdfast.apps.cli.tables import moment, table
 from holdfast.domain.campaign import CampaignView, RoleLine, TaskLine
-from holdfast.domain.decisions import CodeRequest
 from holdfast.domain.errors import InvalidInput
 from holdfast.domain.view import RunState, RunView
 from holdfast.domain.words import Act, Word
@@ -80,15 +78,11 @@ class TaskCommands:
         role: Annotated[str, Parameter(help="The role, as `holdfast task list` names it.")],
         /,
         *,
-        person: AsPerson,
-        reason: Reason = "",
-        paste: Paste = "",
-        no_request: NoRequest = False,
+        spoken: AllSpoken,
         as_json: AsJson = False,
     ) -> None:
         """Take a role of a campaign: its tasks are yours from then on."""
-        said = Said(person=person, gate=Act.ACCEPT, reason=reason, paste=paste, no_request=no_request)
-        await self._say(run, said, role, Output(as_json=as_json))
+        await self._say(run, spoken.to(Act.ACCEPT), role, Output(as_json=as_json))
 
     async def done(
         self,
@@ -96,35 +90,27 @@ class TaskCommands:
         task: Annotated[str, Parameter(help="The task, as `holdfast task list` names it.")],
         /,
         *,
-        person: AsPerson,
-        reason: Reason = "",
-        paste: Paste = "",
-        no_request: NoRequest = False,
+        spoken: AllSpoken,
         as_json: AsJson = False,
     ) -> None:
         """Tick off a task of a campaign."""
-        said = Said(person=person, gate=Act.DONE, reason=reason, paste=paste, no_request=no_request)
-        await self._say(run, said, task, Output(as_json=as_json))
+        await self._say(run, spoken.to(Act.DONE), task, Output(as_json=as_json))
 
     async def stop(
         self,
         run: RunId,
         /,
         *,
-        person: AsPerson,
-        reason: Reason = "",
-        paste: Paste = "",
-        no_request: NoRequest = False,
+        spoken: AllSpoken,
         as_json: AsJson = False,
     ) -> None:
         """Stop a load test: its load ends within a second, and it counts as stopped."""
-        said = Said(person=person, gate=Act.STOP, reason=reason, paste=paste, no_request=no_request)
-        await self._say(run, said, "", Output(as_json=as_json))
+        await self._say(run, spoken.to(Act.STOP), "", Output(as_json=as_json))
 
     async def _say(self, run: str, said: Said, to: str, out: Output) -> None:
         request = request_of(said, to=to)
         async with self._deps.run_control() as control:
-            word = await _proof(control, run, request, said, out)
+            word = await proof_at_once(control, run, Word, request, said, out=out)
             reply = await control.say(run, word)
         out.say(reply.text)
         told = {"run_id": run, "act": request.gate, "to": request.to}
@@ -171,15 +157,3 @@ def _cells(view: RunView, line: RoleLine | TaskLine, now: datetime) -> tuple[str
 def _document(view: RunView, line: RoleLine | TaskLine) -> dict[str, Any]:
     kind = "role" if isinstance(line, RoleLine) else "task"
     return {"run_id": view.run_id, "kind": kind, **line.model_dump(mode="json")}
-
-
-async def _proof(control: RunControl, run: str, request: CodeRequest, said: Said, out: Output) -> Word:
-    """Get the JSON: what came with the command, or what the person pastes after it was sent."""
-    text = at_hand(said.paste)
-    if text is None:
-        if not said.no_request:
-            out.say((await control.send_code(run, request)).text)
-        text = from_terminal(out.say)
-    elif not text.strip():
-        raise InvalidInput(how_to_get_one(run, request))
-    return proven(Word, text, request, evidence="")

@@ -85,28 +85,14 @@ class CorrelateCommands:
         plot: Annotated[Path | None, Parameter(help="Write a picture (PNG).", show_default=False)] = None,
     ) -> None:
         """Say which metrics stepped to another level, in which order, and which moved together repeatedly."""
-        from holdfast.verdict.change_points import shifts, stepped_together  # noqa: PLC0415  as above
-        from holdfast.verdict.correlation import moved_together  # noqa: PLC0415  as above
-
         check_png(plot)
         window = _window(start, end, step)
         longest_lag = _lag(lag, window.step)
-        loaded = self._deps.library().rollout(runbook.removeprefix("rollout/"))
-        scoring = loaded.spec.scoring
+        spec = self._deps.library().rollout(runbook.removeprefix("rollout/")).spec
         async with self._deps.series() as database:
-            asked = await _Asking(database, scoring, side, window).all()
-        units = {name: unit for name, _, unit in _queries(scoring)}
-        steps = shifts(asked, step=window.step, start=window.start, units=units)
-        found = _Found(
-            runbook=loaded.spec.name,
-            side=side,
-            window=window,
-            series=asked,
-            units=units,
-            steps=steps,
-            joint=stepped_together(steps, longest_lag=longest_lag),
-            links=moved_together(asked, step=window.step, longest_lag=longest_lag // window.step),
-        )
+            asking = _Asking(database, spec.scoring, side, window)
+            asked = await asking.all()
+        found = _found(spec.name, asking, asked, longest_lag)
         out = Output(as_json=as_json)
         out.document(found.document())
         if not as_json:
@@ -259,6 +245,26 @@ class _Found:
             "stepped_together": [_joint_document(pair) for pair in self.joint],
             "moved_together": [_link_document(link) for link in self.links],
         }
+
+
+def _found(runbook: str, asking: _Asking, asked: Series, longest_lag: timedelta) -> _Found:
+    """Look for steps, for steps close to each other, and for what moves together."""
+    from holdfast.verdict.change_points import shifts, stepped_together  # noqa: PLC0415  as above
+    from holdfast.verdict.correlation import moved_together  # noqa: PLC0415  as above
+
+    window = asking.window
+    units = {name: unit for name, _, unit in _queries(asking.scoring)}
+    steps = shifts(asked, step=window.step, start=window.start, units=units)
+    return _Found(
+        runbook=runbook,
+        side=asking.side,
+        window=window,
+        series=asked,
+        units=units,
+        steps=steps,
+        joint=stepped_together(steps, longest_lag=longest_lag),
+        links=moved_together(asked, step=window.step, longest_lag=longest_lag // window.step),
+    )
 
 
 def _known(points: Sequence[float | None]) -> int:

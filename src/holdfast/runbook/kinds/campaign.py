@@ -78,6 +78,7 @@ class TestSchedule(Strict):
     cron: str = Field(pattern=r"^(\S+\s+){4}\S+$")
     begins: Duration = timedelta(days=14)
     ends: Duration = timedelta(days=1)
+    # Temporal's own default is a year.
     catch_up: Duration = timedelta(minutes=10)
     jitter: Duration | None = None
     blackouts: tuple[Blackout, ...] = ()
@@ -181,6 +182,7 @@ class Response(Strict):
     incident: str = Field(pattern=r"^[a-z][a-z0-9-]{0,63}$")
     roles: dict[Name, Role] = Field(min_length=1)
     tasks: tuple[Task, ...] = ()
+    # Data that a timer carries out: people forget updates exactly when they matter (docs/decisions/0020).
     updates: tuple[Update, ...] = ()
 
     @model_validator(mode="after")

@@ -136,6 +136,8 @@ class Target(Strict):
     environment: str = Field(default="production", pattern=r"^[a-z][a-z0-9_-]{0,31}$")
 
     if_busy: Literal["wait", "refuse"] = "wait"
+    # By stage, because a sign-off may take weeks, and whoever holds a system for that long keeps every
+    # incident's fix from it (docs/decisions/0010).
     hold: Literal["stage", "run"] = "stage"
 
     @property
@@ -158,6 +160,8 @@ class RolloutSpec(Strict):
     name: str = Field(pattern=r"^[a-z][a-z0-9-]{0,63}$")
     title: str = Field(min_length=1, max_length=120)
     summary: str = Field(min_length=1, max_length=1000)
+    # In the reviewed file and no option of the start: at 2 a.m. everything is urgent to its author
+    # (docs/decisions/0018).
     fix: bool = False
     team: str = Field(default="", pattern=r"^$|^[a-z][a-z0-9-]{0,31}$")
     unblocks: str = Field(default="", max_length=200)
@@ -193,6 +197,7 @@ def _can_be_judged(name: str, pace: Pace, scoring: Scoring) -> None:
     if scoring.model in {"weighted-seed", "judge"}:
         return  # the one needs a single verdict, the other goes on until it has its points
     each = (m.detector.hysteresis if m.detector else scoring.hysteresis for m in scoring.metrics.values())
+    # The first verdict is taken when `settle` is over, the last one at the window's end.
     taken, wanted = pace.window // pace.interval + 1, min(hysteresis.bad for hysteresis in each)
     if taken < wanted:
         raise ValueError(

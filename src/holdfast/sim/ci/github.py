@@ -19,7 +19,6 @@ import hmac
 import io
 import json
 import math
-import operator
 import secrets
 import time
 import zipfile
@@ -29,19 +28,23 @@ from typing import Any, Final, cast
 
 from aiohttp import web
 
-from holdfast.sim.ci.engine import Ci, CiRun, RunState
+from holdfast.sim.ci.engine import Ci, CiRun
+from holdfast.sim.ci.github_requests import (
+    CONCLUSION,
+    STATUS,
+    Refused,
+    invalid,
+    matches,
+    number_of,
+    object_of,
+    positive,
+)
 from holdfast.sim.ci.hangup import hang_up
 
 REPOSITORY: Final = "shop/bot"
 _ENTERPRISE: Final = "/api/v3"
 _DOCUMENTATION: Final = "https://docs.github.com/rest"
 _INPUTS: Final = ("part", "version", "holdfast_key", "strategy", "reason")
-_STATUS: Final = {RunState.QUEUED: "queued", RunState.RUNNING: "in_progress"}
-_CONCLUSION: Final = {
-    RunState.SUCCESS: "success",
-    RunState.FAILED: "failure",
-    RunState.CANCELED: "cancelled",
-}
 _STEPS: Final = ("Set up job", "Deploy", "Upload the version", "Complete job")
 _FIRST_ID: Final = 30_433_642_000  # ids are counted over all of GitHub
 _FIRST_ARTIFACT_ID: Final = 5_812_331_000
@@ -50,13 +53,6 @@ _MOST_PER_PAGE: Final = 100
 _MOST_FILTERED: Final = 1000  # a list with filters ends here
 _RETENTION: Final = timedelta(days=90)
 _LINK_LIVES_SECONDS: Final = 60
-_COMPARE: Final[Mapping[str, Callable[[datetime, datetime], bool]]] = {
-    ">=": operator.ge,
-    "<=": operator.le,
-    ">": operator.gt,
-    "<": operator.lt,
-}
-
 _Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
@@ -64,12 +60,6 @@ def add_routes(app: web.Application, ci: Ci) -> None:
     """Put the API's addresses into the application."""
     for prefix in ("", _ENTERPRISE):
         GitHub(ci, prefix).add_routes(app)
-
-
-class _Refused(Exception):
-    def __init__(self, status: int, message: str) -> None:
-        super().__init__(message)
-        self.status = status
 
 
 class GitHub:
@@ -99,7 +89,7 @@ class GitHub:
             try:
                 self._admit(request)
                 response = await handler(request)
-            except _Refused as refused:
+            except Refused as refused:
                 body = {"message": str(refused), "documentation_url": _DOCUMENTATION}
                 response = web.json_response({**body, "status": str(refused.status)}, status=refused.status)
             response.headers.update(self._limits())
@@ -110,12 +100,12 @@ class GitHub:
     def _admit(self, request: web.Request) -> None:
         scheme, _, token = request.headers.get("Authorization", "").partition(" ")
         if token and (scheme not in {"Bearer", "token"} or token != self._ci.settings.token):
-            raise _Refused(401, "Bad credentials")
+            raise Refused(401, "Bad credentials")
         if self._ci.allowed() > 0:
-            raise _Refused(403, "API rate limit exceeded for user ID 583231.")
+            raise Refused(403, "API rate limit exceeded for user ID 583231.")
         there = f"{request.match_info['owner']}/{request.match_info['repo']}".lower()
         if not token or there != REPOSITORY:  # who may not see a repository is not told that it exists
-            raise _Refused(404, "Not Found")
+            raise Refused(404, "Not Found")
 
     def _limits(self) -> dict[str, str]:
         limit, left = self._ci.request_limit, self._ci.requests_left
@@ -130,7 +120,7 @@ class GitHub:
 
     async def _dispatch(self, request: web.Request) -> web.Response:
         name = self._workflow(request)
-        body = _object(await request.read())
+        body = object_of(await request.read())
         self._check_dispatch(body)
         given = cast("dict[str, Any]", body.get("inputs") or {})
         inputs = {name: str(value) for name, value in given.items()}
@@ -159,31 +149,31 @@ class GitHub:
 
     def _check_dispatch(self, body: dict[str, Any]) -> None:
         if "ref" not in body:
-            raise _invalid('"ref" wasn\'t supplied.')
+            raise invalid('"ref" wasn\'t supplied.')
         permitted = {"ref", "inputs", *(["return_run_details"] if self._tells_runs else [])}
         for key in body:
             if key not in permitted:
-                raise _invalid(f'"{key}" is not a permitted key.')
+                raise invalid(f'"{key}" is not a permitted key.')
         ref = body["ref"]
         if not isinstance(ref, str) or ref.removeprefix("refs/heads/") not in self._ci.settings.refs:
-            raise _Refused(422, f"No ref found for: {ref}")
+            raise Refused(422, f"No ref found for: {ref}")
         if not isinstance(body.get("inputs") or {}, dict):
-            raise _invalid(f"For 'properties/inputs', {json.dumps(body['inputs'])} is not an object.")
+            raise invalid(f"For 'properties/inputs', {json.dumps(body['inputs'])} is not an object.")
 
     def _check_inputs(self, inputs: Mapping[str, str]) -> None:
         if unexpected := [name for name in inputs if name not in _INPUTS]:
-            raise _Refused(422, f"Unexpected inputs provided: {json.dumps(unexpected)}")
+            raise Refused(422, f"Unexpected inputs provided: {json.dumps(unexpected)}")
         for required in ("part", "version"):
             if not inputs.get(required):
-                raise _Refused(422, f"Required input '{required}' not provided")
+                raise Refused(422, f"Required input '{required}' not provided")
         part = inputs["part"]
         if part not in self._ci.settings.parts:
-            raise _Refused(422, f"Provided value '{part}' for input 'part' not in the list of allowed values")
+            raise Refused(422, f"Provided value '{part}' for input 'part' not in the list of allowed values")
 
     async def _list_runs(self, request: web.Request) -> web.Response:
         name = self._workflow(request)
         query = request.query
-        runs = [run for run in self._ci.listed() if run.name == name and _matches(run, query)]
+        runs = [run for run in self._ci.listed() if run.name == name and matches(run, query)]
         if set(query) - {"page", "per_page"}:
             runs = runs[:_MOST_FILTERED]
         return self._page(request, "workflow_runs", [self._run(request, run) for run in runs])
@@ -202,14 +192,14 @@ class GitHub:
 
     async def _cancel(self, request: web.Request) -> web.Response:
         if not self._ci.cancel(self._named_run(request).number):
-            raise _Refused(409, "Cannot cancel a workflow run that is completed.")
+            raise Refused(409, "Cannot cancel a workflow run that is completed.")
         return web.json_response({}, status=202)
 
     async def _zip(self, request: web.Request) -> web.Response:
-        number = _number(request.match_info["artifact"], _FIRST_ARTIFACT_ID)
+        number = number_of(request.match_info["artifact"], _FIRST_ARTIFACT_ID)
         run = self._ci.run(number)
         if run is None or not run.artifacts:
-            raise _Refused(404, "Not Found")
+            raise Refused(404, "Not Found")
         expires = str(int(time.time()) + _LINK_LIVES_SECONDS)
         # Another host than the API's, as far as one machine has several.
         host = "localhost" if request.url.host == "127.0.0.1" else request.url.host
@@ -219,7 +209,7 @@ class GitHub:
 
     async def _storage(self, request: web.Request) -> web.Response:
         """Serve a file to whoever has its signed address, and to nobody who brings other credentials."""
-        number, expires = _number(request.match_info["artifact"], 0), request.query.get("se", "")
+        number, expires = number_of(request.match_info["artifact"], 0), request.query.get("se", "")
         run = self._ci.run(number)
         expected = self._signature(number, expires)
         genuine = hmac.compare_digest(expected, request.query.get("sig", ""))
@@ -234,18 +224,18 @@ class GitHub:
     def _workflow(self, request: web.Request) -> str:
         name = request.match_info["workflow"]
         if name not in {self._ci.settings.deploy_name, self._ci.settings.rollback_name}:
-            raise _Refused(404, "Not Found")
+            raise Refused(404, "Not Found")
         return name
 
     def _named_run(self, request: web.Request) -> CiRun:
-        run = self._ci.run(_number(request.match_info["run"], _FIRST_ID))
+        run = self._ci.run(number_of(request.match_info["run"], _FIRST_ID))
         if run is None:
-            raise _Refused(404, "Not Found")
+            raise Refused(404, "Not Found")
         return run
 
     def _page(self, request: web.Request, name: str, entries: list[dict[str, Any]]) -> web.Response:
-        size = min(_MOST_PER_PAGE, _positive(request.query.get("per_page"), _PER_PAGE))
-        number = _positive(request.query.get("page"), 1)
+        size = min(_MOST_PER_PAGE, positive(request.query.get("per_page"), _PER_PAGE))
+        number = positive(request.query.get("page"), 1)
         last = max(1, math.ceil(len(entries) / size))
         body = {"total_count": len(entries), name: entries[(number - 1) * size : number * size]}
         links = {"prev": number - 1, "next": number + 1, "last": last, "first": 1}
@@ -269,8 +259,8 @@ class GitHub:
             "run_number": len(earlier),
             "run_attempt": 1,
             "event": "workflow_dispatch",
-            "status": _STATUS.get(run.state, "completed"),
-            "conclusion": _CONCLUSION.get(run.state),
+            "status": STATUS.get(run.state, "completed"),
+            "conclusion": CONCLUSION.get(run.state),
             "workflow_id": 161335 if run.action == "deploy" else 161336,
             **self._addresses(request, run),
             "created_at": _moment(run.created_at),
@@ -287,7 +277,7 @@ class GitHub:
         return {"url": api, "html_url": f"{origin}/{REPOSITORY}/actions/runs/{_id(run)}", **below}
 
     def _job(self, request: web.Request, run: CiRun) -> dict[str, Any]:
-        status, conclusion = _STATUS.get(run.state, "completed"), _CONCLUSION.get(run.state)
+        status, conclusion = STATUS.get(run.state, "completed"), CONCLUSION.get(run.state)
         begun = run.started_at is not None
         return {
             "id": _id(run) * 2,
@@ -326,23 +316,9 @@ class GitHub:
         }
 
 
-def _object(content: bytes) -> dict[str, Any]:
-    try:
-        body: Any = json.loads(content)
-    except ValueError:
-        raise _Refused(400, "Problems parsing JSON") from None
-    if not isinstance(body, dict):
-        raise _Refused(400, "Body should be a JSON object")
-    return cast("dict[str, Any]", body)
-
-
-def _invalid(why: str) -> _Refused:
-    return _Refused(422, f"Invalid request.\n\n{why}")
-
-
 def _steps(run: CiRun) -> list[dict[str, Any]]:
     """Return the steps: the one that deploys ends as the run does, and what comes after it is skipped then."""
-    conclusion = _CONCLUSION.get(run.state)
+    conclusion = CONCLUSION.get(run.state)
     at_work = _STEPS.index("Deploy")
     ends = ["success" if n < at_work or conclusion == "success" else "skipped" for n in range(len(_STEPS))]
     if conclusion != "success":
@@ -359,35 +335,6 @@ def _steps(run: CiRun) -> list[dict[str, Any]]:
     ]
 
 
-def _matches(run: CiRun, query: Mapping[str, str]) -> bool:
-    status = _STATUS.get(run.state, "completed")
-    return (
-        query.get("event", "workflow_dispatch") == "workflow_dispatch"
-        and query.get("branch", run.ref) == run.ref
-        and query.get("status", status) in {status, _CONCLUSION.get(run.state)}
-        and _created(run.created_at, query.get("created", ""))
-    )
-
-
-def _created(moment: datetime, wanted: str) -> bool:
-    """Whether a moment is in a range as the search understands it: `>=…`, `<…`, `…..…`."""
-    if ".." in wanted:
-        first, _, last = wanted.partition("..")
-        return _parsed(first) <= moment <= _parsed(last)
-    for sign, compare in _COMPARE.items():
-        if wanted.startswith(sign):
-            return compare(moment, _parsed(wanted.removeprefix(sign)))
-    return not wanted or moment.date() == _parsed(wanted).date()
-
-
-def _parsed(text: str) -> datetime:
-    try:
-        moment = datetime.fromisoformat(text)
-    except ValueError:
-        raise _Refused(422, f"'{text}' is not a valid date") from None
-    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
-
-
 def _zipped(run: CiRun) -> bytes:
     held = io.BytesIO()
     with zipfile.ZipFile(held, "w", zipfile.ZIP_DEFLATED) as archive:
@@ -398,14 +345,6 @@ def _zipped(run: CiRun) -> bytes:
 
 def _id(run: CiRun) -> int:
     return _FIRST_ID + run.number
-
-
-def _number(text: str, first: int) -> int:
-    return int(text) - first if text.isdecimal() else 0
-
-
-def _positive(text: str | None, default: int) -> int:
-    return max(1, int(text)) if text and text.isdecimal() else default
 
 
 def _moment(moment: datetime) -> str:

@@ -1,10 +1,8 @@
 """The face of Jenkins: its remote access API for the jobs that deploy and roll back, and a proxy before it."""
 
 import base64
-import html
 import math
-import re
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime, timedelta
 from http import HTTPStatus
 from typing import Any, Final, cast
@@ -14,6 +12,8 @@ from aiohttp import web
 
 from holdfast.sim.ci.engine import Ci, CiRun, RunState
 from holdfast.sim.ci.hangup import hang_up
+from holdfast.sim.ci.jenkins_pages import error_page, login_page, proxy_refuses
+from holdfast.sim.ci.jenkins_tree import chosen
 from holdfast.sim.ci.runs import CiAction
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
@@ -65,25 +65,25 @@ class _Jenkins:
 
         async def guarded(request: web.Request) -> web.StreamResponse:
             if wait_seconds := self._ci.allowed():
-                return _proxy_refuses(wait_seconds)
+                return proxy_refuses(wait_seconds)
             if "Authorization" not in request.headers:
-                return _login_page(request)
+                return login_page(request)
             user, token = self._ci.settings.user, self._ci.settings.token
             if request.headers["Authorization"] != _basic(user, token):
-                return _error(request, HTTPStatus.UNAUTHORIZED, "Invalid password/token for user: " + user)
+                return error_page(request, HTTPStatus.UNAUTHORIZED, "Invalid password/token for user: " + user)
             return await handler(request)
 
         return guarded
 
     async def _nothing(self, request: web.Request) -> web.Response:
-        return _error(request, HTTPStatus.NOT_FOUND, "Not Found")
+        return error_page(request, HTTPStatus.NOT_FOUND, "Not Found")
 
     async def _start(self, request: web.Request) -> web.Response:
         name = _job_name(request)
         if name not in self._actions:
             return await self._nothing(request)
         if not self._declared:
-            return _error(request, HTTPStatus.BAD_REQUEST, f"{name} is not parameterized")
+            return error_page(request, HTTPStatus.BAD_REQUEST, f"{name} is not parameterized")
         given = {**request.query, **cast("dict[str, str]", dict(await request.post()))}
         parameters = {declared: given.get(declared, "") for declared in self._declared}
         run = self._same_in_queue(name, parameters) or self._ci.start(
@@ -123,9 +123,9 @@ class _Jenkins:
         given = {**request.query, **cast("dict[str, str]", dict(await request.post()))}.get("id", "")
         run = self._ci.run(int(given)) if given.isdecimal() else None
         if run is None or _forgotten(run):
-            return _error(request, HTTPStatus.NOT_FOUND, f"Provided id ({given}) not found")
+            return error_page(request, HTTPStatus.NOT_FOUND, f"Provided id ({given}) not found")
         if run.state is not RunState.QUEUED:
-            return _error(request, HTTPStatus.INTERNAL_SERVER_ERROR, f"Could not cancel run for id {given}")
+            return error_page(request, HTTPStatus.INTERNAL_SERVER_ERROR, f"Could not cancel run for id {given}")
         self._ci.cancel(run.number)
         return web.Response(status=HTTPStatus.NO_CONTENT)
 
@@ -321,94 +321,4 @@ def _basic(user: str, token: str) -> str:
 
 def _json(request: web.Request, shape: dict[str, Any]) -> web.Response:
     tree = request.query.get("tree")
-    return web.json_response(_picked(shape, _parsed(tree)) if tree else shape)
-
-
-# `builds[number,actions[parameters[name]]]{0,100},url`: names, what is wanted below them, and a range.
-_Tree = dict[str, tuple["_Tree", slice]]
-_TOKEN: Final = re.compile(r"[A-Za-z_*]+|[\[\],]|\{\d*,?\d*\}")
-
-
-def _parsed(tree: str) -> _Tree:
-    tokens = _TOKEN.findall(tree.replace(" ", ""))
-    return _level(tokens)
-
-
-def _level(tokens: list[str]) -> _Tree:
-    found: _Tree = {}
-    while tokens and tokens[0] != "]":
-        name = tokens.pop(0)
-        if name == ",":
-            continue
-        below: _Tree = {}
-        if tokens and tokens[0] == "[":
-            tokens.pop(0)
-            below = _level(tokens)
-            del tokens[:1]
-        taken = tokens.pop(0) if tokens and tokens[0].startswith("{") else "{,}"
-        found[name] = (below, _range(taken))
-    return found
-
-
-def _range(text: str) -> slice:
-    """Return what `{M,N}`, `{M,}`, `{,N}` or `{N}` (one element) takes of a list."""
-    first, comma, last = text.strip("{}").partition(",")
-    if not comma:
-        return slice(int(first), int(first) + 1)
-    return slice(int(first) if first else None, int(last) if last else None)
-
-
-def _picked(shape: dict[str, Any], tree: _Tree) -> dict[str, Any]:
-    picked: dict[str, Any] = {"_class": shape["_class"]} if "_class" in shape else {}
-    for name, (below, taken) in tree.items():
-        if name in shape:
-            picked[name] = _below(shape[name], below, taken)
-    return picked
-
-
-def _below(value: Any, tree: _Tree, taken: slice) -> Any:
-    if isinstance(value, list):
-        items = cast("Sequence[Any]", value)
-        return [_below(one, tree, slice(None)) for one in items[taken]]
-    return _picked(cast("dict[str, Any]", value), tree) if isinstance(value, dict) else value
-
-
-def _error(request: web.Request, status: HTTPStatus, message: str) -> web.Response:
-    """Answer with the page of Jenkins' web server, whatever was asked for."""
-    said, uri = html.escape(message), html.escape(request.raw_path)
-    text = (
-        f'<html>\n<head>\n<meta http-equiv="Content-Type" content="text/html;charset=ISO-8859-1"/>\n'
-        f"<title>Error {status.value} {said}</title>\n</head>\n"
-        f"<body><h2>HTTP ERROR {status.value} {said}</h2>\n"
-        f"<table>\n<tr><th>URI:</th><td>{uri}</td></tr>\n<tr><th>STATUS:</th><td>{status.value}</td></tr>\n"
-        f"<tr><th>MESSAGE:</th><td>{said}</td></tr>\n<tr><th>SERVLET:</th><td>Stapler</td></tr>\n</table>\n"
-        f'<hr/><a href="https://jetty.org/">Powered by Jetty:// 12.0.22</a><hr/>\n\n</body>\n</html>\n'
-    )
-    headers = {"X-Jenkins": "2.516.2"}
-    if status is HTTPStatus.UNAUTHORIZED:
-        headers["WWW-Authenticate"] = 'Basic realm="Jenkins"'
-    return web.Response(status=status, text=text, content_type="text/html", headers=headers)
-
-
-def _login_page(request: web.Request) -> web.Response:
-    login = f"/login?from={quote(request.raw_path, safe='')}"
-    text = (
-        f"<html><head><meta http-equiv='refresh' content='1;url={login}'/>"
-        f"<script>window.location.replace('{login}');</script></head>"
-        f"<body style='background-color:white; color:white;'>\nAuthentication required\n<!--\n-->\n</body>"
-        f"</html>"
-    )
-    headers = {"X-Jenkins": "2.516.2"}
-    return web.Response(status=HTTPStatus.FORBIDDEN, text=text, content_type="text/html", headers=headers)
-
-
-def _proxy_refuses(wait_seconds: float) -> web.Response:
-    text = (
-        "<html>\r\n<head><title>429 Too Many Requests</title></head>\r\n<body>\r\n"
-        "<center><h1>429 Too Many Requests</h1></center>\r\n<hr><center>nginx</center>\r\n</body>\r\n"
-        "</html>\r\n"
-    )
-    headers = {"Retry-After": str(math.ceil(wait_seconds))}
-    return web.Response(
-        status=HTTPStatus.TOO_MANY_REQUESTS, text=text, content_type="text/html", headers=headers
-    )
+    return web.json_response(chosen(shape, tree) if tree else shape)

@@ -81,8 +81,10 @@ class Scene:
 class Look:
     """Asks everything there is to ask, and remembers what need not be asked each time."""
 
-    def __init__(self, metrics: MetricsSource, scene: Scene, patience: Patience) -> None:
-        """Look at this scene."""
+    def __init__(
+        self, metrics: MetricsSource, scene: Scene, patience: Patience, *, before: Moment | None = None
+    ) -> None:
+        """Look at this scene; `before` is what was seen last."""
         self._metrics, self._scene, self._patience = metrics, scene, patience
         asked = queries.questions(scene.contexts, window=scene.interval)
         cheap = [question for question in asked if not question.costly]
@@ -95,7 +97,7 @@ class Look:
         self._counted_at: datetime | None = None
         self._usual: dict[str, Usual] = {}
         self._usual_at: datetime | None = None
-        self._before: Moment | None = None
+        self._before = before
         self._knowing, self._counting, self._looking_up = _Errand(), _Errand(), _Errand()
         limits = (_PROMISES_AT_ONCE, _NUMBERS_AT_ONCE, _BESIDE_AT_ONCE, _COUNTS_AT_ONCE)
         self._limit, self._limit_numbers, self._limit_beside, self._limit_counts = map(
@@ -120,28 +122,34 @@ class Look:
         numbers = self._ask_all(self._numbers, at, self._limit_numbers)
         costly, count = self._know_what_is_costly(at), self._count_the_window(at)
         try:
-            await _ended(promises.values(), self._patience.page)
-            hurry = pages(self._seen(at, promises, numbers))
-            if not hurry:
-                await _ended(promises.values())
-                hurry = pages(self._seen(at, promises, numbers))
+            if await self._calls_people(promises, lambda: pages(self._seen(at, promises, numbers))):
+                await _ended([*promises.values(), *numbers.values(), *count, *costly], self._patience.page)
+                return self._remembered(self._whole(at, promises, numbers))
             spent = asyncio.get_running_loop().time() - began
-            patience = self._patience.page if hurry else self._patience.number
-            await _ended([*numbers.values(), *count], patience - spent)
-            if not hurry and self._is_last(at):
+            await _ended([*numbers.values(), *count], self._patience.number - spent)
+            if self._is_last(at):
                 await _ended(count, self._patience.last - spent)
             await _ended(costly, self._patience.page - spent)
             return self._remembered(self._whole(at, promises, numbers))
         finally:
             _stop([*promises.values(), *numbers.values()])
 
+    async def _calls_people(self, promises: _Asking, pages: Callable[[], bool]) -> bool:
+        """Wait for the promises; say as soon as what is answered calls people, whatever else still hangs."""
+        while True:
+            await _ended(promises.values(), self._patience.page)
+            whole = all(task.done() for task in promises.values())
+            if pages():
+                return True
+            if whole:
+                return False
+
     def _remembered(self, moment: Moment) -> Moment:
-        """Return it with the newest counts that there are; a silent one knows nothing."""
-        if moment.silent:
-            return moment
-        self._before = moment.remembering(self._before)
-        self._counts = {}
-        return self._before
+        """Return it with the newest counts that there are, which are all that a silent one knows."""
+        remembered = moment.remembering(self._before)
+        if not moment.silent:
+            self._before, self._counts = remembered, {}
+        return remembered
 
     def _whole(self, at: datetime, promises: _Asking, numbers: _Asking) -> Moment:
         """Return what is seen; where nothing at all was answered, that the metrics are silent."""

@@ -109,7 +109,9 @@ class WindowActivities:
         report = _report_of_a_dead_worker() or LookReport(tracker=request.tracker, looked_at=request.looked_at)
         keeper = self._keeper(request)
         patience = self._patience or Patience.of(request.interval)
-        with closing(Look(self._metrics, _scene(request), patience)) as look:
+        if report.moment is not None:  # the dead worker may not have come to keeping it
+            keeper.keep(report.moment)
+        with closing(Look(self._metrics, _scene(request), patience, before=report.moment)) as look:
             while not report.news:  # what a dead worker could not tell any more is told first
                 due = _next_look(request, report.looked_at) or clock()
                 if due > request.back_by and report.moment is not None:
@@ -121,7 +123,7 @@ class WindowActivities:
                 keeper.keep(moment)
         # The report is made after the last look, of what is kept; before it a page must not wait for the store.
         is_last = request.closes is not None and report.looked_at == request.closes
-        await keeper.settled(_STORE_SECONDS if is_last else _SETTLE_SECONDS)
+        await keeper.settled(_STORE_SECONDS if is_last and not _pages(report.news) else _SETTLE_SECONDS)
         return report.model_copy(update={"back_at": clock()})
 
     async def _looked(
@@ -133,8 +135,10 @@ class WindowActivities:
         clock: Callable[[], datetime],
     ) -> tuple[LookReport, Moment]:
         """Look once; the report says what there is to tell of it."""
-        at = max(due, clock() - request.interval)  # after an outage: what is now, not what was
-        at = min(at, request.closes or at)
+        now = clock()
+        at = max(due, now - request.interval)  # after an outage: what is now, not what was
+        if request.closes is not None and max(at, now) >= request.closes:
+            at = request.closes  # once it is over, only how it ended is worth a look
 
         def step(seen: Moment) -> tuple[Tracker, list[News]]:
             return report.tracker.step(

@@ -62,6 +62,7 @@ class Campaign(TaskedRun):
         self._updates: Updates | None = None
         self._freezing = Freezing(self._memory.frozen)
         self._signed_on: TestLine | None = None
+        self._handed_over: set[int] = set()
         self._tests = LoadTests(self._board, self._campaign, self._memory, self._plan)
 
     @workflow.run
@@ -239,12 +240,17 @@ class Campaign(TaskedRun):
         await self._updates_known().all_told()
         self._campaign.phase = Phase.CLOSED
         await self._reported(plan)
-        return self._board.end(RunState.FINISHED, phrases.FINISHED.format(n=len(self._campaign.breaches)))
+        finished = phrases.FINISHED if self._campaign.report else phrases.FINISHED_UNREPORTED
+        return self._board.end(RunState.FINISHED, finished.format(n=len(self._campaign.breaches)))
 
     async def _hand_over_breaches(self) -> None:
-        """Say what is still broken: to the team, and to whoever has its incident and counts on the watch."""
+        """Say once what is still broken: to the team, and to who has its incident and counts on the watch."""
         for breach in self._campaign.open_breaches:
-            still = phrases.STILL_BROKEN.format(title=breach.title, run=breach.incident or "-")
+            if breach.number in self._handed_over:
+                continue
+            self._handed_over.add(breach.number)
+            template = phrases.STILL_BROKEN if breach.incident else phrases.STILL_BROKEN_ALONE
+            still = template.format(title=breach.title, run=breach.incident)
             self._board.show(say=still, ping=still)
             if breach.incident and workflow.patched("incidents-hear-of-closing"):
                 await campaign_calls.leave_incident(breach.incident, self._board.view.run_id)
@@ -261,7 +267,7 @@ class Campaign(TaskedRun):
         """End at a cancellation; what was seen of a window that had opened is reported all the same."""
         self._gates.supersede()
         seen = self._campaign.looked_at is not None and workflow.patched("report-when-cancelled")
-        said = phrases.CANCELLED_OPEN if seen else phrases.CANCELLED
+        said = phrases.CANCELLED_OPEN if self._campaign.phase is Phase.OPEN else phrases.CANCELLED
         await self._thawed()  # a chat that is down may hold up the run's end for a day
         if seen and self._plan is not None:
             await self._hand_over_breaches()

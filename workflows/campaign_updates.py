@@ -169,10 +169,13 @@ class Updates:
 
     def _promises(self) -> list[PromiseLine]:
         slos = self._memory.moment.slos if self._memory.moment else []
-        return [_promise(slo) for slo in slos]
+        now, closes = workflow.now(), self._plan.closes
+        # While nothing happens the watch comes back so often, and what it counted since is not known here.
+        at = closes if now >= closes else now - self._plan.spec.watch.show_every
+        return [_promise(slo, at) for slo in slos]
 
 
-def _promise(slo: SloStatus) -> PromiseLine:
+def _promise(slo: SloStatus, at: datetime) -> PromiseLine:
     line = PromiseLine(promise=slo.promise, left_percent=slo.budget_left_percent)
     if slo.window is None:
         return line
@@ -180,6 +183,7 @@ def _promise(slo: SloStatus) -> PromiseLine:
         "sli_percent": slo.window.sli_percent,
         "objective_percent": slo.objective_percent,
         "kept": slo.window.kept,
+        "counted_until": slo.window.stopped_at(at),
     }
     return line.model_copy(update=counted)
 

@@ -118,7 +118,9 @@ class Watching:
         moment = report.moment
         if moment is not None:
             self._campaign.looked_at, self._campaign.silent = moment.at, moment.silent
-            if not moment.silent:
+            if moment.silent:
+                self._memory.moment = (self._memory.moment or moment).recounted(moment)
+            else:
                 moment = self._memory.moment = moment.remembering(self._memory.moment)
                 self._campaign.contexts = context_lines(self._plan.spec.contexts, moment)
                 for breach in self._campaign.open_breaches:

@@ -1,18 +1,20 @@
 """The watch counts what its window came to, and no query that hangs holds it up."""
 
 import asyncio
+import dataclasses
 from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
+import pytest
 from temporalio.testing import ActivityEnvironment
 
-from activities.looking import Patience
+from activities.looking import Look, Patience, Scene
 from activities.window import LookReport, LookRequest, WindowActivities
 from holdfast.domain.errors import MetricsUnavailable
 from holdfast.ports.campaigns import KeptMoment
 from holdfast.slo.spec import Kpi, ServiceContext
-from holdfast.slo.status import KpiStatus, Level, SloStatus
+from holdfast.slo.status import KpiStatus, Level, Moment, SloStatus
 from holdfast.slo.tracker import BreachBegan
 from tests.activities.test_window import MINUTE, START, Clock, Log, contexts, request
 from tests.workflows.campaign_house import Weather
@@ -148,6 +150,32 @@ async def test_a_watch_that_comes_too_late_looks_at_the_moment_of_the_closing() 
     assert report.looked_at == closes
 
 
+async def test_a_watch_that_comes_just_after_the_closing_is_kept_from_its_last_look_by_no_news() -> None:
+    closes = START + 5 * MINUTE
+    weather = Hanging(broken={"support": [(START + 3 * MINUTE, closes)]})
+    wanted = request(opens=OPENS, closes=closes, back_by=closes, looked_at=START + MINUTE)
+
+    report = await looked(weather, wanted, Patience(), at=closes + timedelta(seconds=30))
+
+    assert report.looked_at == closes
+    assert slo_of(report, "support").window is not None
+
+
+async def test_the_last_look_of_a_dead_worker_is_kept_by_the_next_one() -> None:
+    closes, log = START + 3 * MINUTE, Log()
+    wanted = request(opens=OPENS, closes=closes, back_by=closes)
+    before = await looked(Hanging(), wanted, Patience())
+    environment, clock = ActivityEnvironment(), Clock(closes)
+    environment.info = dataclasses.replace(environment.info, heartbeat_details=[before.model_dump(mode="json")])
+    kept: Any = log
+    window = WindowActivities(Hanging(), log=lambda: kept, clock=clock.now, sleep=clock.sleep)
+
+    after: LookReport = await environment.run(window.watch_window, wanted)
+
+    assert (after.looked_at, after.moment) == (closes, before.moment)
+    assert [each.moment for each in log.kept] == [before.moment]
+
+
 async def test_a_look_at_what_is_looked_at_already_ends_no_window_twice() -> None:
     closes = START + 5 * MINUTE
     log = Log()
@@ -192,6 +220,19 @@ async def test_a_count_that_is_not_answered_stands_as_it_was() -> None:
     count = slo_of(report, "support").window
     assert count is not None
     assert count.at == START + 6 * MINUTE
+
+
+async def test_a_silent_look_remembers_the_count_of_the_last_one_that_saw_something() -> None:
+    weather = Hanging(silent=[(START + 6 * MINUTE, START + 60 * MINUTE)])
+
+    report = await looked(weather, request(opens=OPENS), Patience())
+
+    assert [news.kind for news in report.news] == ["went silent"]
+    assert report.moment is not None
+    assert report.moment.silent
+    count = slo_of(report, "support").window
+    assert count is not None
+    assert count.at == START + 5 * MINUTE
 
 
 async def test_the_count_at_the_end_waits_for_no_older_one() -> None:
@@ -246,6 +287,71 @@ async def test_a_promise_that_hangs_is_unknown_and_another_one_pages() -> None:
 
     assert [news.context for news in report.news if isinstance(news, BreachBegan)] == ["support"]
     assert slo_of(report, "checkout").level is Level.UNKNOWN
+
+
+async def test_a_page_that_is_answered_late_waits_for_no_promise_that_hangs() -> None:
+    class Slow(Hanging):
+        """Takes a while for each answer."""
+
+        async def instant(self, query: str, *, at: datetime) -> float | None:
+            if query.startswith("support"):
+                await asyncio.sleep(0.05)
+            return await super().instant(query, at=at)
+
+    weather = Slow(
+        lambda query, at: query.startswith("checkout:bad"), broken={"support": [(START, START + 9 * MINUTE)]}
+    )
+
+    report = await looked(weather, request(), Patience(page=0.01, promise=ENDLESS))
+
+    assert [news.context for news in report.news if isinstance(news, BreachBegan)] == ["support"]
+    assert slo_of(report, "checkout").level is Level.UNKNOWN
+
+
+async def test_what_is_answered_a_moment_after_a_page_is_seen_too() -> None:
+    """Answers of one promise come when those of another have called people."""
+
+    class Late(Hanging):
+        def __init__(self, **more: Any) -> None:
+            super().__init__(**more)
+            self.waiting = asyncio.Event()
+
+        async def instant(self, query: str, *, at: datetime) -> float | None:
+            if query.startswith("checkout"):
+                await self.waiting.wait()
+            return await super().instant(query, at=at)
+
+    weather = Late(broken={"support": [(START, START + 9 * MINUTE)]})
+    seen_by_page = list[SloStatus]()
+
+    def pages(moment: Moment) -> bool:
+        seen_by_page.extend(moment.slos)
+        weather.waiting.set()
+        return True
+
+    scene = Scene(run="campaign-1", contexts=contexts(), interval=MINUTE, baseline=timedelta(days=1))
+    look = Look(weather, scene, Patience(page=0.05, promise=ENDLESS))
+    moment = await asyncio.wait_for(ActivityEnvironment().run(look.at, START, pages), timeout=60)
+    look.close()
+
+    assert [slo.level for slo in seen_by_page] == [Level.BREACH, Level.UNKNOWN]
+    assert [slo.level for slo in moment.slos] == [Level.BREACH, Level.OK]
+
+
+async def test_a_page_at_the_end_of_the_window_waits_for_no_store(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Stuck(Log):
+        async def saw(self, moments: Sequence[KeptMoment]) -> None:
+            await asyncio.Event().wait()
+
+    monkeypatch.setattr("activities.window._STORE_SECONDS", ENDLESS)
+    closes = START + 3 * MINUTE
+    weather = Hanging(broken={"support": [(closes, closes + MINUTE)]})
+    wanted = request(opens=OPENS, closes=closes, back_by=closes)
+
+    report = await looked(weather, wanted, Patience(), log=Stuck())
+
+    assert report.looked_at == closes
+    assert any(isinstance(news, BreachBegan) for news in report.news)
 
 
 async def test_a_promise_that_hangs_is_given_up_after_a_bound_of_its_own() -> None:

@@ -1,5 +1,6 @@
 """`holdfast load watch` over a log that fills second by second, and what `run load --wait` shows of it."""
 
+import asyncio
 import json
 import os
 import signal
@@ -151,6 +152,13 @@ def test_a_run_that_ended_without_figures_is_told_by_its_headline(
     assert (told.code, told.out) == (code, "no test is made: a blackout\n")
 
 
+def test_a_run_that_was_terminated_is_not_told_as_if_it_went_on(watch: Command, runs: Runs) -> None:
+    runs.made_test = MadeTest(headline="Customers: 20 of 40 sessions a second", open=False)
+    told = watch(MemoryLoadLog(), RUN)
+    said = "The run has ended without a result. The last that it said: Customers: 20 of 40 sessions a second"
+    assert (told.code, told.out) == (3, f"{said}\n")
+
+
 @pytest.mark.parametrize(
     ("run", "error", "expected"),
     [
@@ -192,6 +200,25 @@ def test_a_server_that_is_away_does_not_end_the_watching_while_reports_come(watc
     told = watch(log, RUN)
     assert told.code == 0
     assert sum("in flight" in line for line in told.out.splitlines()) == 30
+
+
+def test_a_server_that_gives_no_answer_holds_no_second_up(watch: Command, runs: Runs) -> None:
+    log = Filling(seconds=30, end=kept_test())
+    made, asked = runs.made, 0
+
+    async def once(run: str) -> MadeTest:
+        nonlocal asked
+        asked += 1
+        if asked > 1:
+            await asyncio.Event().wait()
+        return await made(run)
+
+    runs.made = once  # type: ignore[method-assign]  the same, and then nothing comes back
+    told = watch(log, RUN)
+    assert told.code == 0
+    assert asked == 2
+    assert sum("in flight" in line for line in told.out.splitlines()) == 30
+    assert "still listening" not in told.out
 
 
 def test_ctrl_c_ends_the_watching_and_says_that_the_test_goes_on(watch: Command) -> None:

@@ -64,6 +64,23 @@ def test_a_promise_is_told_by_what_was_counted_since_the_opening(
     assert told(occasion, promises=[counted(percent, kept=kept)]).splitlines()[-1] == said
 
 
+def test_a_count_that_stopped_before_the_end_says_until_when() -> None:
+    line = counted(99.957, kept=True).model_copy(update={"counted_until": AT - timedelta(hours=10)})
+
+    assert told(Occasion.CLOSED, promises=[line]).splitlines()[-1] == (
+        "✅ Orders within 5 s: kept, 99.95 %. Counted until 02:30."
+    )
+
+
+@pytest.mark.parametrize("left", [80.0, -3.0, None])
+def test_a_closing_without_a_count_judges_nothing_by_the_period(left: float | None) -> None:
+    line = PromiseLine(promise="Orders within 5 s", left_percent=left)
+
+    assert told(Occasion.CLOSED, promises=[line]).splitlines()[-1] == (
+        "▫️ Orders within 5 s: not counted. The report says what is known of it."
+    )
+
+
 def test_a_breach_names_what_customers_cannot_do_and_never_our_parts() -> None:
     text = told(Occasion.BREACH, context="crm-pool", journey="submit a ticket", since=AT - timedelta(minutes=5))
 
@@ -109,7 +126,7 @@ def test_every_occasion_is_told_in_russian(occasion: Occasion) -> None:
         promises=[
             PromiseLine(promise="Заказы за 5 с", left_percent=50),
             PromiseLine(promise="Заказы за 5 с", sli_percent=99, objective_percent=95, kept=True),
-            PromiseLine(promise="Заказы за 5 с", sli_percent=90, objective_percent=95),
+            PromiseLine(promise="Заказы за 5 с", sli_percent=90, objective_percent=95, counted_until=AT),
         ],
     )
 

@@ -31,6 +31,8 @@ STAYS = """
     announcements wait load holdfast failed sign off ask CRM restarted Mend mend before Orders orders work again
     two stages A customers can order s T Z d b eb tasks fix true
 """
+# What a schedule starts is named by a digest and the time: no words.
+SCHEDULED = re.compile(r"load-[0-9a-f]{6}-[0-9TZ:-]+")
 KEPT = frozenset(STAYS.split())
 # Why an incident is over stands there in somebody's own words.
 SIGNED_WORDS = re.compile(r"(anna|boris|vera|gleb): ")
@@ -80,7 +82,7 @@ def stored() -> list[str]:
 
 
 def english_left(text: str) -> set[str]:
-    return set(re.findall(r"[A-Za-z]+", text)) - KEPT
+    return set(re.findall(r"[A-Za-z]+", SCHEDULED.sub("", text))) - KEPT
 
 
 def test_every_sentence_of_the_stored_histories_is_said_in_russian() -> None:

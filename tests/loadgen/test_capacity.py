@@ -12,7 +12,7 @@ from holdfast.domain.campaign import TestVerdict as Verdict  # by its own name p
 from holdfast.loadgen.capacity import Resource, find
 from holdfast.loadgen.outcome import result_of, with_resources
 from holdfast.loadgen.report import StepSecond
-from holdfast.loadgen.result import LoadResult
+from holdfast.loadgen.result import Broken, LoadResult
 from holdfast.loadgen.totals import Totals
 from tests.loadgen.load_figures import load_test, report, said
 
@@ -293,6 +293,22 @@ def test_a_threshold_of_a_context_that_breaks_names_it_even_without_a_knee() -> 
     assert found.saturation is not None
     assert (found.saturation.context, found.rate) == ("orders", None)
     assert found.failed
+
+
+@pytest.mark.parametrize("points", [0, 1, 9])
+def test_a_test_that_is_aborted_in_its_first_seconds_blames_no_resource(points: int) -> None:
+    support = Queue(40, 0.05, seed=2)
+    result = measured(50, support=support, orders=Queue(40, 0.1, seed=3))
+    for series in result.series:
+        series.points = series.points[:points]
+    result.offset = float(points)
+    result.broken = [Broken(step="ask", what="p95", value=2, bound=1, since=0, rate=10, aborted=True)]
+
+    pool = {"pool": support.utilisation()}
+    found = find(result, {"support": pool, "orders": pool}).saturation
+
+    assert found is not None
+    assert (found.context, found.resource) == ("support", "")
 
 
 def test_headroom_is_what_is_left_above_the_peak() -> None:

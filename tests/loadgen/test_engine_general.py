@@ -1,10 +1,11 @@
 import asyncio
 import socket
 import ssl
+import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import cast
+from typing import Any, cast
 
 import h2.config
 import h2.connection
@@ -13,7 +14,10 @@ import h2.exceptions
 import httpx
 import pytest
 
-from tests.loadgen.engine_targets import certificate, get, load_of, made
+from holdfast.loadgen.generator import Generator
+from holdfast.loadgen.report import Report, Share
+from tests.fakes import eventually
+from tests.loadgen.engine_targets import Made, certificate, get, load_of, made
 
 
 class Speaker(asyncio.Protocol):
@@ -114,6 +118,29 @@ async def test_http2_connections_that_close_are_errors(tls: tuple[ssl.SSLContext
     outcome = run.outcome()
     assert outcome["due"] == 20
     assert outcome.get("closed", 0) + outcome.get("protocol", 0) + outcome.get("connect", 0) == 20
+
+
+async def test_a_stop_counts_what_is_under_way_as_not_sent_and_leaves_no_fault(
+    tls: tuple[ssl.SSLContext, str],
+) -> None:
+    faults: list[dict[str, Any]] = []
+    asyncio.get_running_loop().set_exception_handler(lambda _, fault: faults.append(fault))
+    reports: list[Report] = []
+    async with _speaking(tls[0]) as target:
+        silent = load_of(
+            target.url, get(path="/silent", timeout="3s"), target={"ca": tls[1], "http2": True}, lasts=3
+        )
+        generator = Generator(Share(spec=silent, start_at=time.time(), name="run-1"), reports.append)
+        running = asyncio.create_task(generator.run())
+        await eventually(lambda: len(target.asked) >= 5)
+        generator.stop("enough")
+        await running
+        await asyncio.sleep(0)  # what ends with the last requests is told the loop by then
+
+    outcome = Made(reports).outcome()
+    assert outcome["due"] >= 5
+    assert outcome == {"due": outcome["due"], "unsent": outcome["due"]}
+    assert faults == []
 
 
 @pytest.mark.parametrize(

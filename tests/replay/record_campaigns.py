@@ -1,18 +1,22 @@
 """Records campaigns and what belongs to them: load tests, freezes, and fixes that go first."""
 
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import yaml
-from temporalio.client import WorkflowHandle
+from temporalio.client import WorkflowFailureError, WorkflowHandle
 
+from holdfast.domain.campaign import TestVerdict
 from tests.replay.keeping import keep
 from tests.server import start_server
 from tests.workflows import test_campaigns as story
 from tests.workflows.campaign_house import CampaignHouse, open_campaign_house
 from tests.workflows.conftest import PEOPLE, House
-from tests.workflows.load_house import counting_target
+from tests.workflows.load_house import CountingTarget, counting_target
+from tests.workflows.test_campaign_troubles import begun
+from tests.workflows.test_load_overtaken import FAILING, PASSING, Nights
 from tests.workflows.test_precedence import SHORT, asked_before, fix_on, planned
 from workers.engine import TIME_SKIPPING_CONFIG
 
@@ -42,6 +46,36 @@ async def record_campaigns(version: str, folder: Path) -> None:
             await keep(_handle(house, test), folder / "load" / f"{version}-failed-with-limits.json")
             await keep(_handle(house, "hold-freeze:*"), folder / "hold" / f"{version}-frozen.json")
             await keep(refused.handle, folder / "rollout" / f"{version}-refused-by-freeze.json")
+            await _record_overtaken(house, shop, version, folder)
+            await _record_cut_short(house, shop, version, folder)
+
+
+async def _record_overtaken(house: CampaignHouse, shop: CountingTarget, version: str, folder: Path) -> None:
+    """Let a failed test that nobody decides on be overtaken by one that passes."""
+    nights = await Nights.begun(house, shop)
+    forgotten = await nights.night(FAILING, TestVerdict.FAILED)
+    await forgotten.gate()
+    newer = await nights.night(PASSING, TestVerdict.PASSED)
+    await forgotten.result()
+    await newer.result()
+    await nights.close()
+    await keep(forgotten.handle, folder / "load" / f"{version}-overtaken.json")
+    await keep(newer.handle, folder / "load" / f"{version}-passed.json")
+
+
+async def _record_cut_short(house: CampaignHouse, shop: CountingTarget, version: str, folder: Path) -> None:
+    """Cancel a campaign while a breach lasts."""
+    shop.answer = PASSING
+    now = datetime.now(UTC)
+    house.weather.broken["support"] = [(now - timedelta(hours=1), now + timedelta(days=60))]
+    run = await begun(house, shop, opens_in=-timedelta(hours=1), lasts=timedelta(days=1))
+    await run.answer()
+    breach = (await run.until(lambda c: c.breaches and c.breaches[0].incident)).breaches[0]
+    await run.handle.cancel()
+    with suppress(WorkflowFailureError):
+        await run.result()
+    await keep(run.handle, folder / "campaign" / f"{version}-cut-short.json")
+    await _handle(house, breach.incident).cancel()
 
 
 async def record_precedence(house: House, version: str, folder: Path) -> None:

@@ -1,5 +1,6 @@
 """Figures of a window that the watch counted: one count in the table, the summary and the chart."""
 
+import re
 from datetime import timedelta
 
 import pytest
@@ -17,7 +18,7 @@ from holdfast.adapters.reports.words import Clock, figure, lead, period_tests, p
 from holdfast.domain.client_words import ClientNews, Occasion, PromiseLine, in_plain_words
 from holdfast.i18n import speaking
 from holdfast.slo.status import Moment, WindowCount
-from tests.reports.made import BROKEN, CLOSES, LASTS, OPENS, counting, look, material
+from tests.reports.made import BROKEN, CLOSES, LASTS, MINUTE, OPENS, counting, look, material
 
 ALL, BAD = 1000 * LASTS, 100 * len(BROKEN)
 
@@ -92,6 +93,30 @@ def test_looks_that_counted_nothing_at_the_end_leave_the_last_count() -> None:
     looks = Looks([*(counting(minute) for minute in range(LASTS - 1)), look(LASTS - 1)])
 
     assert support(analyse(material(looks=looks))).events == ALL - 1000
+
+
+def test_a_count_that_ended_long_before_the_window_says_until_when() -> None:
+    counted = LASTS - 30
+    looks = Looks(counting(minute) if minute < counted else look(minute) for minute in range(LASTS))
+    analysis = analyse(material(looks=looks))
+
+    assert support(analysis).counted_until == OPENS + (counted - 1) * MINUTE
+    text = re.sub(r"<[^>]+>", "", report_html(analysis))
+    assert "98 % (counted until 2026-12-11 12:29)" in text
+
+
+def test_the_look_at_the_closing_ends_the_window_although_the_reports_clock_is_behind() -> None:
+    closing = counting(LASTS)
+    late = analyse(material(looks=Looks([counting(LASTS - 1), closing]), made_at=CLOSES - 5 * MINUTE))
+    early = analyse(material(looks=Looks([counting(LASTS - 1)]), made_at=CLOSES - 5 * MINUTE))
+
+    assert closing.at == CLOSES
+    assert (late.ended, early.ended) == (True, False)
+
+
+def test_a_count_up_to_the_end_says_nothing_of_it(analysis: Analysis) -> None:
+    assert support(analysis).counted_until is None
+    assert "counted until" not in report_html(analysis)
 
 
 def test_the_chart_is_whole_at_the_opening_falls_and_ends_at_the_tables_figure(analysis: Analysis) -> None:

@@ -107,13 +107,26 @@ def test_a_look_without_a_count_stands_by_that_of_an_earlier_one() -> None:
     assert seen(None, 1).remembering(None).slos[0].window is None
 
 
-def test_a_count_that_is_too_old_stands_for_nothing_however_often_it_was_carried() -> None:
-    moment = seen(WindowCount.of(1_000, 1, 99.9, at=AT))
-    for minute in range(1, 16):
+def test_a_count_that_is_too_old_stays_and_says_until_when_it_was_counted() -> None:
+    moment = seen(WindowCount.of(1_000, 4, 99.9, at=AT))
+    for minute in range(1, 17):
         moment = seen(None, minute).remembering(moment)
-    assert moment.slos[0].window is not None
+    count = moment.slos[0].window
 
-    assert seen(None, 16).remembering(moment).slos[0].window is None
+    assert count is not None
+    assert count.stopped_at(AT + 15 * MINUTE) is None
+    assert count.stopped_at(moment.at) == AT
+    assert WindowCount.of(1_000, 4, 99.9).stopped_at(moment.at) is None
+    [line] = context_lines({"checkout": context()}, moment)
+    assert line.lines == [f"▫️ p, 99.6 % in the window (counted until {AT:%Y-%m-%d %H:%M} UTC)"]
+
+
+def test_what_was_seen_takes_the_counts_that_a_later_look_remembers() -> None:
+    older, newer = (WindowCount.of(1_000 * n, 1, 99.9, at=AT + n * MINUTE) for n in (1, 2))
+
+    assert seen(older).recounted(seen(newer, 9)).slos[0].window == newer
+    assert seen(older).recounted(seen(None, 9)).slos[0].window == older
+    assert seen(older).recounted(seen(newer, 9)).at == AT
 
 
 def test_the_teams_line_has_the_budget_of_the_period_and_the_share_of_the_window() -> None:

@@ -57,6 +57,15 @@ def test_contexts_say_more_only_where_something_is_wrong() -> None:
     assert "▫️ Checkout" in text
 
 
+def test_how_a_promise_stands_is_told_in_the_readers_language_to_its_end() -> None:
+    promise = "99.9 % " + "заявок " * 15 + "обработаны"
+    view = a_campaign()
+    assert view.campaign is not None
+    view.campaign.contexts[0].lines = [f"❌ {promise}, 12 % of the budget is left, 97.5 % in the window"]
+
+    assert f"❌ {promise}, осталось 12 % бюджета, в окне 97.5 %" in plain(view, "ru")
+
+
 def test_roles_and_tasks_name_who_has_them_and_what_is_overdue() -> None:
     text = plain(a_campaign())
 

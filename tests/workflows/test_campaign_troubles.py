@@ -6,19 +6,25 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+from temporalio.api.history.v1 import HistoryEvent
 from temporalio.client import WorkflowFailureError
 from temporalio.exceptions import CancelledError
 from temporalio.service import RPCError
 from temporalio.testing import WorkflowEnvironment
 from temporalio.worker import Replayer, _workflow_instance
 
+from holdfast.adapters.reports import CampaignReports
 from holdfast.adapters.temporal.conversion import DATA_CONVERTER
+from holdfast.domain import campaign_phrases as phrases
 from holdfast.domain.campaign import BreachLine, Phase, TestLine, TestVerdict
+from holdfast.domain.errors import InvalidInput
 from holdfast.domain.view import RunState, RunView
+from holdfast.ports.reports import CampaignReport
 from holdfast.ports.runs import IncidentRequest
 from holdfast.runbook.library import RunbookLibrary
 from tests.fakes import eventually
 from tests.server import start_server
+from tests.workflows import campaign_house
 from tests.workflows.campaign_house import CampaignHouse, CampaignRun, open_campaign_house
 from tests.workflows.load_house import CountingTarget, counting_target
 from workers.engine import TIME_SKIPPING_CONFIG
@@ -146,6 +152,66 @@ async def test_a_campaign_that_is_cancelled_while_a_breach_lasts_leaves_a_report
     await eventually(told)
     await incident.cancel()
     sales.weather.broken = {}
+
+
+async def test_a_campaign_that_is_cancelled_while_its_report_is_made_hands_its_incident_over_once(
+    sales: CampaignHouse, shop: CountingTarget, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begun_to_report, waits = asyncio.Event(), [True]
+
+    class Slow(CampaignReports):
+        async def build(self, run: str, *, language: str = "en") -> CampaignReport:
+            begun_to_report.set()
+            if waits.pop() if waits else False:
+                await asyncio.Event().wait()
+            return await super().build(run, language=language)
+
+    monkeypatch.setattr(campaign_house, "CampaignReports", Slow)
+    sales.weather.broken = {"support": [(datetime.now(UTC) - HOUR, datetime.now(UTC) + 24 * HOUR)]}
+    run = await begun(sales, shop, opens_in=-HOUR, lasts=3 * HOUR)
+    # No child of the campaign: the run's time does not pass while one of those is open.
+    incident = await sales.client.start_workflow(
+        "incident",
+        IncidentRequest(runbook=sales.write_incident(), requested_by="anna", title="it", by_run=run.handle.id),
+        id=f"{run.handle.id}-incident-1",
+        task_queue=RUNBOOK_QUEUE,
+    )
+    await run.answer()
+    await run.until(lambda c: c.breaches and c.breaches[0].incident)
+    passing = asyncio.create_task(run.pass_(hours=3))
+    await begun_to_report.wait()
+
+    await run.handle.cancel()
+
+    with pytest.raises(WorkflowFailureError):
+        await run.result()
+    view = await run.view()
+    assert view.headline == phrases.CANCELLED, "the window had closed, and the client had been told"
+    assert view.campaign is not None
+    assert view.campaign.report
+    still = phrases.STILL_BROKEN.format(title="Support", run=incident.id)
+    assert sales.chat.pings[run.handle.id].count(still) == 1
+    heard = [event async for event in incident.fetch_history_events() if _is_signal(event, "unwatched")]
+    assert len(heard) == 1
+    await asyncio.gather(passing, return_exceptions=True)
+    await incident.cancel()
+    sales.weather.broken = {}
+
+
+async def test_a_campaign_whose_report_cannot_be_made_does_not_say_that_it_is(
+    sales: CampaignHouse, shop: CountingTarget, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Broken(CampaignReports):
+        async def build(self, run: str, *, language: str = "en") -> CampaignReport:
+            raise InvalidInput("its looks cannot be read")
+
+    monkeypatch.setattr(campaign_house, "CampaignReports", Broken)
+    run = await opened(sales, shop, lasts=HOUR)
+    await run.pass_(hours=2)
+
+    report = await run.result()
+    assert report["outcome"] == RunState.FINISHED
+    assert report["view"]["headline"] == phrases.FINISHED_UNREPORTED.format(n=0)
 
 
 async def test_a_window_that_nobody_signs_off_is_over_when_it_closes(
@@ -352,3 +418,7 @@ async def _replays(sales: CampaignHouse, run: str, part: str) -> None:
     history = await sales.client.get_workflow_handle(run, run_id=part).fetch_history()
     replayer = Replayer(workflows=[Campaign], data_converter=DATA_CONVERTER, workflow_runner=RUNNER)
     await replayer.replay_workflow(history)
+
+
+def _is_signal(event: HistoryEvent, name: str) -> bool:
+    return event.workflow_execution_signaled_event_attributes.signal_name == name

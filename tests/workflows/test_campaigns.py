@@ -157,6 +157,7 @@ async def the_report_says_what_happened(sales: CampaignHouse, run: CampaignRun) 
     made = sales.reports[-1]
     assert made.analysis["run"] == run.handle.id
     assert "Autumn sale" in made.html
+    assert not any("Counted until" in text for _, text in sales.announced)
     closing = next(text for _, text in sales.announced if "is over" in text)
     for slo in made.analysis["slos"]:
         share = share_said(slo["sli_percent"], slo["objective_percent"], kept=slo["held"])
@@ -244,6 +245,33 @@ async def test_metrics_that_do_not_answer_are_told_and_are_no_breach(
     assert any("cannot measure" in text for _, text in sales.announced)
     said = [line["text"] for line in report["view"]["log"]]
     assert any("the metrics answer again" in line for line in said)
+
+
+async def test_a_closing_while_the_metrics_are_silent_tells_until_when_it_was_counted_as_the_report_does(
+    sales: CampaignHouse, shop: CountingTarget
+) -> None:
+    opens = datetime.now(UTC) + timedelta(hours=5)
+    closes, silent = opens + timedelta(hours=8), opens + timedelta(hours=4)
+    name = sales.write_campaign(opens, closes, runbook=sales.write_load(shop.url))
+    sales.weather.silent = [(silent, closes + timedelta(hours=1))]
+    before = len(sales.announced)
+    run = await sales.begin(name)
+    await run.answer()
+    await run.until(lambda c: c.phase is Phase.READY)
+
+    await run.pass_(hours=14)
+    await run.result()
+    sales.weather.silent = []
+
+    closing = next(text for _, text in sales.announced[before:] if "is over" in text).splitlines()
+    slos = sales.reports[-1].analysis["slos"]
+    assert len(slos) == len(closing) - 1
+    for slo, line in zip(slos, closing[1:], strict=True):
+        until = datetime.fromisoformat(slo["counted_until"])
+        assert silent - timedelta(hours=1) < until < silent
+        share = share_said(slo["sli_percent"], slo["objective_percent"], kept=slo["held"])
+        assert line.startswith(f"✅ {slo['promise']}: kept, {share} %. Counted until ")
+        assert line.endswith(f"{until:%H:%M}.")
 
 
 async def _replays(run: CampaignRun) -> None:

@@ -45,11 +45,11 @@ NOT_WATCHED: Final = "the watch could not be carried out: {why}; it is tried aga
 NO_WATCHER: Final = "no worker looks at the metrics"
 ALL_WELL: Final = "all contexts are well"
 SOME_BROKEN: Final = "in breach: {names}"
-STILL_BROKEN: Final = (
-    "{title} was still in breach when the window closed; incident {run} goes on without the watch"
-)
+STILL_BROKEN: Final = "{title} was still in breach when the watch ended; incident {run} goes on without it"
+STILL_BROKEN_ALONE: Final = "{title} was still in breach when the watch ended, and no incident is open for it"
 CLOSED: Final = "the window has closed; the report follows"
 FINISHED: Final = "breaches: {n}; the report is made"
+FINISHED_UNREPORTED: Final = "breaches: {n}; there is no report yet, `holdfast report` makes it"
 NO_REPORT: Final = "the report could not be made: {why}; `holdfast report` makes it from the store"
 CANCELLED: Final = "cancelled by request; nothing is watched any more, and nothing is frozen"
 CANCELLED_OPEN: Final = (

@@ -10,7 +10,9 @@ PROMISE_KEPT_SO_FAR: Final = "✅ {promise}: kept so far, {share} %."
 PROMISE_MISSED_SO_FAR: Final = "❌ {promise}: not kept so far, {share} %."
 PROMISE_KEPT: Final = "✅ {promise}: kept, {share} %."
 PROMISE_MISSED: Final = "❌ {promise}: not kept, {share} %."
-# Where the campaign's own events were not counted: by the budget of the whole period.
+PROMISE_UNCOUNTED: Final = "▫️ {promise}: not counted. The report says what is known of it."
+COUNTED_UNTIL: Final = "Counted until {at}."
+# While the campaign's own events are not counted yet: by the budget of the whole period.
 PROMISE_WELL: Final = "✅ {promise}: kept, {left} % of the allowance for errors is left."
 PROMISE_BROKEN: Final = "❌ {promise}: not kept, the allowance for errors is used up."
 PROMISE_UNKNOWN: Final = "▫️ {promise}: too few customers so far to say."

@@ -30,6 +30,7 @@ class PromiseLine(BaseModel):
         left_percent: of the error budget of its whole period; None while nobody can tell.
         sli_percent: share of good events since the window opened; None while they are not counted.
         objective_percent, kept: what is promised of them, and whether it is so.
+        counted_until: when the counting stopped; None while it goes on, and where it went on to the end.
     """
 
     promise: str
@@ -37,6 +38,7 @@ class PromiseLine(BaseModel):
     sli_percent: float | None = None
     objective_percent: float = 0.0
     kept: bool = False
+    counted_until: datetime | None = None
 
 
 class ClientNews(BaseModel):
@@ -90,7 +92,7 @@ def _lines(news: ClientNews) -> Iterator[str]:
         case Occasion.UPDATE:
             head = texts.TROUBLED if news.disturbed else texts.ALL_WELL
             yield translate(head).format(title=news.title, at=at)
-            yield from (_promise(line, over=False) for line in news.promises)
+            yield from (_promise(line, news) for line in news.promises)
         case Occasion.BREACH:
             yield _breach(news, texts.BREACH, texts.BREACH_UNNAMED)
             yield translate(texts.AT_WORK)
@@ -100,7 +102,7 @@ def _lines(news: ClientNews) -> Iterator[str]:
             yield translate(texts.BLIND).format(title=news.title, at=at)
         case Occasion.CLOSED:
             yield translate(texts.CLOSED).format(title=news.title, n=news.breaches)
-            yield from (_promise(line, over=True) for line in news.promises)
+            yield from (_promise(line, news) for line in news.promises)
     if news.next_at is not None:
         yield translate(texts.NEXT_WORD).format(at=_clock(news.next_at, news))
 
@@ -117,13 +119,19 @@ def _breach(news: ClientNews, named: str, unnamed: str) -> str:
     )
 
 
-def _promise(line: PromiseLine, *, over: bool) -> str:
-    """Say how a promise stands in the window; where that is not counted, by the budget of its period."""
+def _promise(line: PromiseLine, news: ClientNews) -> str:
+    """Say how a promise stands in the window; while that is not counted yet, by the budget of its period."""
+    over = news.occasion is Occasion.CLOSED
     if line.sli_percent is not None:
         kept = texts.PROMISE_KEPT if over else texts.PROMISE_KEPT_SO_FAR
         missed = texts.PROMISE_MISSED if over else texts.PROMISE_MISSED_SO_FAR
         share = share_said(line.sli_percent, line.objective_percent, kept=line.kept)
-        return translate(kept if line.kept else missed).format(promise=line.promise, share=share)
+        said = translate(kept if line.kept else missed).format(promise=line.promise, share=share)
+        if line.counted_until is None:
+            return said
+        return f"{said} {translate(texts.COUNTED_UNTIL).format(at=_clock(line.counted_until, news))}"
+    if over:  # what the period came to is no answer: most of it may lie before the window
+        return translate(texts.PROMISE_UNCOUNTED).format(promise=line.promise)
     if line.left_percent is None:
         return translate(texts.PROMISE_UNKNOWN).format(promise=line.promise)
     template = texts.PROMISE_WELL if line.left_percent > 0 else texts.PROMISE_BROKEN

@@ -192,10 +192,10 @@ def _filled_up(resource: Resource, course: Course, knee: Knee) -> bool:
 
 
 def _used(resource: Resource, course: Course) -> Floats | None:
-    """Return its values at the points of a course; None where there are too few."""
+    """Return its values at the points of a course; None where there are too few of either."""
     times, values = np.asarray(resource.times, dtype=float), np.asarray(resource.values, dtype=float)
     known = np.isfinite(values)
-    if known.sum() < FEWEST_POINTS:
+    if min(known.sum(), course.at.size) < FEWEST_POINTS:
         return None
     return np.asarray(np.interp(course.at, times[known], values[known]), dtype=np.float64)
 

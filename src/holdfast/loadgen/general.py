@@ -68,7 +68,7 @@ class GeneralPool:
             return
         task = asyncio.get_running_loop().create_task(self._sent(data, step, cell, due, session))
         self._running[task] = cell
-        task.add_done_callback(self._running.pop)
+        task.add_done_callback(self._forget)
 
     def expire(self, now: float) -> None:
         """Give nothing up; each request looks after its own time."""
@@ -130,6 +130,9 @@ class GeneralPool:
         if self._used[client] >= _STREAMS:
             self._free.pop()
         return client
+
+    def _forget(self, task: asyncio.Task[None]) -> None:
+        self._running.pop(task, None)  # `stop` has forgotten all of them already
 
     def _done_with(self, client: httpx.AsyncClient) -> None:
         if client not in self._used:

@@ -1,6 +1,7 @@
 """How contexts stand, in lines short enough for a chat."""
 
 from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime
 
 from holdfast.domain.campaign import ContextLine
 from holdfast.domain.shares import share_said
@@ -24,22 +25,25 @@ def _line(name: str, context: ServiceContext, moment: Moment) -> ContextLine:
         name=name,
         title=context.title,
         level=moment.level_of(name),
-        lines=[*(_promise(status) for status in slos), *_numbers(kpis)],
+        lines=[*(_promise(status, moment.at) for status in slos), *_numbers(kpis)],
         budget_left_percent=min(budgets, default=None),
     )
 
 
-def _promise(status: SloStatus) -> str:
+def _promise(status: SloStatus, at: datetime) -> str:
     left = status.budget_left_percent
     budget = f", {max(0.0, left):.0f} % of the budget is left" if left is not None else ""
-    return f"{_MARKS[status.level]} {status.promise}{budget}{_in_the_window(status)}"
+    return f"{_MARKS[status.level]} {status.promise}{budget}{_in_the_window(status, at)}"
 
 
-def _in_the_window(status: SloStatus) -> str:
+def _in_the_window(status: SloStatus, at: datetime) -> str:
     count = status.window
     if count is None:
         return ""
-    return f", {share_said(count.sli_percent, status.objective_percent, kept=count.kept)} % in the window"
+    share = share_said(count.sli_percent, status.objective_percent, kept=count.kept)
+    stopped = count.stopped_at(at)
+    until = f" (counted until {stopped.astimezone(UTC):%Y-%m-%d %H:%M} UTC)" if stopped else ""
+    return f", {share} % in the window{until}"
 
 
 def _numbers(kpis: list[KpiStatus]) -> Iterator[str]:

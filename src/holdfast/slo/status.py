@@ -1,5 +1,6 @@
 """How the service levels stand at one moment: plain data, for people, chats, the store and the report."""
 
+from collections.abc import Mapping
 from datetime import datetime, timedelta
 from decimal import Decimal
 from enum import StrEnum
@@ -57,6 +58,10 @@ class WindowCount(BaseModel):
     budget_left_percent: float
     kept: bool
     at: datetime | None = None
+
+    def stopped_at(self, now: datetime) -> datetime | None:
+        """Return up to when it was counted, where that is too long ago to stand for this moment."""
+        return self.at if self.at is not None and now - self.at > _COUNT_STANDS_FOR else None
 
     @classmethod
     def of(cls, events: int, bad_events: int, objective_percent: float, *, at: datetime | None = None) -> Self:
@@ -140,10 +145,15 @@ class Moment(BaseModel):
     silent: str = ""
 
     def remembering(self, earlier: "Moment | None") -> "Moment":
-        """Return it with the counts of an earlier look where it has none, as long as those are not too old."""
-        counts = {(slo.context, slo.slo): slo.window for slo in earlier.slos} if earlier else {}
-        oldest = self.at - _COUNT_STANDS_FOR
-        slos = [_with_count(slo, counts.get((slo.context, slo.slo)), oldest) for slo in self.slos]
+        """Return it with the counts of an earlier look where it has none; see `WindowCount.stopped_at`."""
+        return self._counted({**_counts(earlier), **_counts(self)})
+
+    def recounted(self, later: "Moment") -> "Moment":
+        """Return it with the counts of a later look where that has some; a silent one remembers them."""
+        return self._counted({**_counts(self), **_counts(later)})
+
+    def _counted(self, counts: Mapping[tuple[str, str], WindowCount]) -> "Moment":
+        slos = [s.model_copy(update={"window": counts.get((s.context, s.slo))}) for s in self.slos]
         return self.model_copy(update={"slos": slos})
 
     def level_of(self, context: str) -> Level:
@@ -157,7 +167,5 @@ class Moment(BaseModel):
         return Level.OK if Level.OK in slos or Level.OK in kpis else Level.UNKNOWN
 
 
-def _with_count(slo: SloStatus, earlier: WindowCount | None, oldest: datetime) -> SloStatus:
-    if slo.window is not None or earlier is None or earlier.at is None or earlier.at < oldest:
-        return slo
-    return slo.model_copy(update={"window": earlier})
+def _counts(moment: Moment | None) -> dict[tuple[str, str], WindowCount]:
+    return {(slo.context, slo.slo): slo.window for slo in (moment.slos if moment else ()) if slo.window}

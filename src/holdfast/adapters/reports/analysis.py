@@ -64,10 +64,12 @@ def analyse(material: Material) -> Analysis:
     kept, looks = material.campaign, material.looks
     view, spec = view_of(kept), spec_of(kept)
     campaign = view.campaign if view and view.campaign else CampaignView(opens=kept.opens, closes=kept.closes)
-    until = min(max(material.made_at, kept.opens), kept.closes)
+    # The watch goes by the server's clock, from which that of this machine may differ.
+    newest = looks.at(len(looks) - 1) if len(looks) else kept.opens
+    until = min(max(material.made_at, newest), kept.closes)
     tests = _tests(campaign, material.tests)
     found = newest_result(material.tests)
-    kpis, slos = kpi_figures(looks, spec), slo_figures(looks, spec)
+    kpis, slos = kpi_figures(looks, spec), slo_figures(looks, spec, until)
     load = load_figures(looks, spec, result_of(found) if found else None)
     gates = gate_figures(view) if view else []
     analysis = Analysis(
@@ -79,7 +81,7 @@ def analyse(material: Material) -> Analysis:
         opens=kept.opens,
         closes=kept.closes,
         made_at=material.made_at,
-        ended=material.made_at >= kept.closes,
+        ended=until >= kept.closes,
         limits=campaign.limits,
         frozen_from=kept.opens - spec.freeze.before if spec and spec.freeze.before else None,
         looked=len(looks),

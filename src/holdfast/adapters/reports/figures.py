@@ -17,6 +17,7 @@ class SloFigures(BaseModel):
         basis: `counted` (by the watch since it opened, or events at its end less those at its begin), or `burn`
             (the mean of the burn rates of the shortest window, over time); empty where it is not known.
         held: by the watch's count, whether the promise was kept; None where it did not count.
+        counted_until: when the watch could not count any more; None where it counted to the end.
         budget_left_percent, budget_used_percent: of the budget of the window's own events, together 100.
         period_left_percent: of the budget of the SLO's whole period, at the end of the window.
         period: how long that is; None where the file is not known.
@@ -38,6 +39,7 @@ class SloFigures(BaseModel):
     budget_left_percent: float | None = None
     budget_used_percent: float | None = None
     held: bool | None = None
+    counted_until: datetime | None = None
     period_left_percent: float | None = None
     period: timedelta | None = None
     worst_burn: float | None = None

@@ -1,7 +1,7 @@
 """SLOs, KPIs, resources and the load over the window, from the looks."""
 
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Final
 
 import numpy as np
@@ -20,11 +20,11 @@ _POINTS: Final = 400  # of a plot's line
 _BEFORE_PERCENT: Final = 5  # of the events: so few before the window leave the difference a count of the window
 
 
-def slo_figures(looks: Looks, spec: CampaignSpec | None) -> list[SloFigures]:
-    """Return each promise, those of the file first and in its order."""
+def slo_figures(looks: Looks, spec: CampaignSpec | None, until: datetime) -> list[SloFigures]:
+    """Return each promise, those of the file first and in its order, as it stood at a moment."""
     named = [(c, s) for c, context in spec.contexts.items() for s in context.slos] if spec else []
     keys = [*(key for key in named if key in looks.slos), *(key for key in looks.slos if key not in named)]
-    found = [_slo(looks, looks.slos[key], spec) for key in keys]
+    found = [_slo(looks, looks.slos[key], spec, until) for key in keys]
     missing = [key for key in named if key not in looks.slos]
     return found + [_unseen(spec, *key) for key in missing if spec]
 
@@ -49,7 +49,7 @@ def _unseen(spec: CampaignSpec, context: str, name: str) -> SloFigures:
     )
 
 
-def _slo(looks: Looks, columns: SloColumns, spec: CampaignSpec | None) -> SloFigures:
+def _slo(looks: Looks, columns: SloColumns, spec: CampaignSpec | None, until: datetime) -> SloFigures:
     first, level, minutes = columns.first, np.asarray(columns.level), looks.minutes
     burn = np.asarray(columns.burn)
     context = spec.contexts.get(first.context) if spec else None
@@ -70,14 +70,17 @@ def _slo(looks: Looks, columns: SloColumns, spec: CampaignSpec | None) -> SloFig
         looks=int(np.isfinite(level).sum()),
         unknown_percent=_percent((level == _UNKNOWN) | ~np.isfinite(level)),
     )
-    return figures.model_copy(update=_in_the_window(columns, minutes, first.objective_percent))
+    return figures.model_copy(update=_in_the_window(columns, minutes, first.objective_percent, until))
 
 
-def _in_the_window(columns: SloColumns, minutes: Floats, objective: float) -> dict[str, object]:
-    """Return what the window came to: as the watch counted it, else as well as it can be told."""
-    counts = known(columns.counted), known(columns.counted_bad)
-    if counts[0].size and counts[1].size and counts[0][-1] > 0:
-        count = WindowCount.of(int(counts[0][-1]), int(counts[1][-1]), objective)
+def _in_the_window(
+    columns: SloColumns, minutes: Floats, objective: float, until: datetime
+) -> dict[str, object]:
+    """Return what the window came to: as the watch counted it last, else as well as it can be told."""
+    events, bad_events, at = last(columns.counted), last(columns.counted_bad), last(columns.counted_at)
+    if events and bad_events is not None:
+        seen = None if at is None else datetime.fromtimestamp(at, UTC)
+        count = WindowCount.of(int(events), int(bad_events), objective, at=seen)
         left = count.budget_left_percent
         return {
             "sli_percent": count.sli_percent,
@@ -85,6 +88,7 @@ def _in_the_window(columns: SloColumns, minutes: Floats, objective: float) -> di
             "events": float(count.events),
             "bad_events": float(count.bad_events),
             "held": count.kept,
+            "counted_until": count.stopped_at(until),
             "budget_used_percent": 100 - left,
             "budget_left_percent": left,
         }

@@ -31,7 +31,7 @@ class SloColumns:
         first: as it was first seen: promise, objective, journey.
         burn: the fastest burn rate of any window.
         recent: the burn rate of the shortest window.
-        counted, counted_bad: events since the window opened.
+        counted, counted_bad: events since the window opened; counted_at: up to when, in seconds of the epoch.
         level: place in `LEVELS`, NaN where the look had none of it.
     """
 
@@ -45,6 +45,7 @@ class SloColumns:
     level: "array[float]" = field(default_factory=_column)
     counted: "array[float]" = field(default_factory=_column)
     counted_bad: "array[float]" = field(default_factory=_column)
+    counted_at: "array[float]" = field(default_factory=_column)
 
     def add(self, status: SloStatus | None) -> None:
         """Put one look at the end of each column."""
@@ -54,7 +55,7 @@ class SloColumns:
     @property
     def _columns(self) -> "tuple[array[float], ...]":
         seen = (self.sli, self.left, self.events, self.bad, self.burn, self.recent, self.level)
-        return *seen, self.counted, self.counted_bad
+        return *seen, self.counted, self.counted_bad, self.counted_at
 
 
 @dataclass
@@ -164,13 +165,16 @@ def summary(values: Floats, how: Callable[[Floats], float]) -> float | None:
 
 def _slo_values(status: SloStatus | None) -> tuple[float | None, ...]:
     if status is None:
-        return (None,) * 9
+        return (None,) * 10
     rates = [rate for burn in status.burn for rate in (burn.long_burn, burn.short_burn) if rate is not None]
     recent = status.burn[0].short_burn if status.burn else None
+    count = status.window
+    counted_at = count.at.timestamp() if count and count.at else None
     return (
         *(status.sli_percent, status.budget_left_percent, status.events, status.bad_events),
         max(rates, default=None),
         recent,
         LEVELS.index(status.level),
-        *((status.window.events, status.window.bad_events) if status.window else (None, None)),
+        *((count.events, count.bad_events) if count else (None, None)),
+        counted_at,
     )

@@ -137,6 +137,8 @@ def _slo_row(slo: SloFigures, clock: Clock, *, named: bool) -> Row:
     share = words.sli(slo.sli_percent, slo.objective_percent, kept=bool(slo.kept))
     if slo.basis == "burn":
         share = translate("{share} (from burn rates)").format(share=share)
+    if slo.counted_until is not None:
+        share = translate("{share} (counted until {at})").format(share=share, at=clock.at(slo.counted_until))
     of_period = words.percent(slo.period_left_percent)
     if named and slo.period is not None and slo.period_left_percent is not None:
         of_period = f"{of_period} ({words.span(slo.period)})"

@@ -35,6 +35,7 @@ _TESTS = {
 _DECIDED = {Go.GO: texts.DECIDED_GO, Go.NO_GO: texts.DECIDED_NO_GO, Go.LIMITS: texts.DECIDED_LIMITS}
 _TELLING_PERCENT = 0.05
 _MOST_BREACHES = 4
+_LINE = 200  # a promise as the client reads it, and its figures behind it
 
 
 def campaign_block(campaign: CampaignView, zone: tzinfo, *, limit: int) -> list[Text]:
@@ -83,7 +84,7 @@ def _contexts(campaign: CampaignView) -> Iterator[Text]:
     for context in campaign.contexts:
         yield Text(_context(context))
         if context.level in {"breach", "warning"}:
-            yield from (Text("   ", clip(line, 160)) for line in context.lines[:3])
+            yield from (Text("   ", clip(understood(line), _LINE)) for line in context.lines[:3])
 
 
 def _context(context: ContextLine) -> str:

@@ -261,6 +261,8 @@ def _tell_without_result(run: str, ended: KeptTest | MadeTest, out: Output) -> L
     line = ended.line if isinstance(ended, KeptTest) else None
     made = ended if isinstance(ended, MadeTest) else MadeTest()
     said, verdict = (line.said, line.verdict) if line else (made.headline, made.verdict)
+    if verdict is None:  # its headline is from before its end, as if the test went on
+        said = f"The run has ended without a result. The last that it said: {said}"
     out.object({"run": run, "verdict": verdict, "said": said, "result": None})
     out.say(said)
     return CODES[verdict] if verdict else LoadExit.VOID

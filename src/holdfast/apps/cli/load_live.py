@@ -101,6 +101,7 @@ class Watcher:
         self._totals: Totals | None = None
         self._mark, self._second = 0, -1
         self._ask_at = self._heard_at = 0.0
+        self._asking: asyncio.Task[MadeTest] | None = None
         self._silent = False
 
     async def end(self) -> KeptTest | MadeTest:
@@ -113,13 +114,18 @@ class Watcher:
             InvalidInput: it is no load test.
             Unavailable: nothing was heard for five minutes; the test itself goes on.
         """
-        ended = await self._looked()
-        while ended is None:
-            await asyncio.sleep(_LOOK_SECONDS)
-            try:
-                ended = await self._looked()
-            except Unavailable as error:
-                self._be_patient(error)
+        try:
+            ended = await self._looked()
+            while ended is None:
+                await asyncio.sleep(_LOOK_SECONDS)
+                try:
+                    ended = await self._looked()
+                except Unavailable as error:
+                    self._be_patient(error)
+        finally:
+            if self._asking is not None:
+                self._asking.cancel()
+                await asyncio.gather(self._asking, return_exceptions=True)
         return ended
 
     async def _looked(self) -> KeptTest | MadeTest | None:
@@ -146,13 +152,8 @@ class Watcher:
 
     async def _ask(self) -> None:
         """Ask the run now and then; while it is silent, its reports are enough."""
-        if time.monotonic() < self._ask_at:
-            return
-        try:
-            made = await self._runs.made(self._run)
-        except EngineUnavailable:
-            if self._totals is None or time.monotonic() - self._heard_at > _ASK_SECONDS:
-                raise
+        made = await self._answer()
+        if made is None:
             return
         self._heard()
         self._ask_at = time.monotonic() + (_ASK_SECONDS if made.start_at else _LOOK_SECONDS)
@@ -161,6 +162,26 @@ class Watcher:
         self._made = made
         if self._totals is None and made.spec is not None:
             self._totals = Totals(made.spec)
+
+    async def _answer(self) -> MadeTest | None:
+        """Return what the run says; None where nothing is asked, or not answered yet.
+
+        The client gives a server that is away up after ten seconds; those of the test are shown meanwhile.
+        """
+        if self._asking is None:
+            if time.monotonic() < self._ask_at:
+                return None
+            self._asking = asyncio.create_task(self._runs.made(self._run))
+        if self._totals is not None and not self._asking.done():
+            return None
+        asked, self._asking = self._asking, None
+        try:
+            return await asked
+        except EngineUnavailable:
+            self._ask_at = time.monotonic() + _ASK_SECONDS
+            if self._totals is None or time.monotonic() - self._heard_at > _ASK_SECONDS:
+                raise
+            return None
 
     def _tell(self) -> None:
         if self._totals is None or not self._made.start_at:

@@ -278,6 +278,12 @@ async def test_a_kpi_that_hangs_is_unknown_and_the_others_are_there() -> None:
     assert kpi_of(report).value is None
 
 
+def called_and_checkout(report: LookReport) -> tuple[list[str], Level]:
+    """Return for which contexts people are called, and how checkout stands."""
+    called = [news.context for news in report.news if isinstance(news, BreachBegan)]
+    return called, slo_of(report, "checkout").level
+
+
 async def test_a_promise_that_hangs_is_unknown_and_another_one_pages() -> None:
     weather = Hanging(
         lambda query, at: query.startswith("checkout:bad"), broken={"support": [(START, START + 9 * MINUTE)]}
@@ -285,8 +291,7 @@ async def test_a_promise_that_hangs_is_unknown_and_another_one_pages() -> None:
 
     report = await looked(weather, request(), Patience(page=0.01, promise=ENDLESS))
 
-    assert [news.context for news in report.news if isinstance(news, BreachBegan)] == ["support"]
-    assert slo_of(report, "checkout").level is Level.UNKNOWN
+    assert called_and_checkout(report) == (["support"], Level.UNKNOWN)
 
 
 async def test_a_page_that_is_answered_late_waits_for_no_promise_that_hangs() -> None:
@@ -304,8 +309,7 @@ async def test_a_page_that_is_answered_late_waits_for_no_promise_that_hangs() ->
 
     report = await looked(weather, request(), Patience(page=0.01, promise=ENDLESS))
 
-    assert [news.context for news in report.news if isinstance(news, BreachBegan)] == ["support"]
-    assert slo_of(report, "checkout").level is Level.UNKNOWN
+    assert called_and_checkout(report) == (["support"], Level.UNKNOWN)
 
 
 async def test_what_is_answered_a_moment_after_a_page_is_seen_too() -> None:

@@ -17,7 +17,8 @@ from temporalio.client import (
 )
 from temporalio.service import RPCError, RPCStatusCode
 
-from holdfast.adapters.temporal.refusals import gone, unavailable
+from holdfast.adapters.temporal.connection import Connection
+from holdfast.adapters.temporal.refusals import gone
 from holdfast.domain.campaign import TestLine
 from holdfast.domain.errors import EngineUnavailable, InvalidInput
 from holdfast.ports.load import MadeTest, NewerTest
@@ -122,22 +123,17 @@ class TemporalLoadRuns:
 
     def __init__(self, connect: Callable[[], Awaitable[Client]], *, address: str) -> None:
         """Ask the runs at this server; `address` is what errors call it."""
-        self._connect, self._address = connect, address
-        self._client: Client | None = None
+        self._connection = Connection(connect, address)
 
     async def made(self, run: str) -> MadeTest:
         """Return which test a run makes, and whether the run is open."""
-        try:
-            if self._client is None:
-                self._client = await self._connect()
-            return await _made(self._client.get_workflow_handle(run))
-        except (WorkflowQueryFailedError, WorkflowQueryRejectedError) as error:
-            raise EngineUnavailable(f"the run does not answer: {error}") from error
-        except RuntimeError as error:  # what the SDK raises when it cannot connect
-            raise unavailable(self._address) from error
-        except RPCError as error:
-            missing = gone(run, error)
-            raise (missing if missing is not error else unavailable(self._address, error)) from error
+        async with self._connection.lent() as client:
+            try:
+                return await _made(client.get_workflow_handle(run))
+            except (WorkflowQueryFailedError, WorkflowQueryRejectedError) as error:
+                raise EngineUnavailable(f"the run does not answer: {error}") from error
+            except RPCError as error:
+                raise gone(run, error) from error
 
 
 async def _made(handle: WorkflowHandle[Any, Any]) -> MadeTest:

@@ -52,7 +52,8 @@ def in_chats(path: Path) -> bool:
 
 
 def is_texts(path: Path) -> bool:
-    speaks = in_chats(path) or path.parent == SOURCES / "domain"  # what clients read is put together there
+    # What clients read is put together in the domain, and in the reports.
+    speaks = in_chats(path) or path.parent in {SOURCES / "domain", SOURCES / "adapters" / "reports"}
     return speaks and (path.stem == "texts" or path.stem.endswith("_texts"))
 
 

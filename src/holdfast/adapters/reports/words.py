@@ -5,6 +5,7 @@ from datetime import datetime, timedelta, tzinfo
 from typing import Final
 
 from holdfast.adapters.reports.figures import Analysis, Event, PeriodTest, Proposal, SloFigures
+from holdfast.adapters.reports.proposal_texts import BY_RULE
 from holdfast.domain.campaign import Go, TestVerdict
 from holdfast.domain.shares import share_said
 from holdfast.i18n import times as spoken
@@ -189,71 +190,7 @@ def proposal_words(proposal: Proposal) -> str:
     if "value" in n:
         said["value"] = figure(n["value"], w.get("unit", ""))
     names = {"context": proposal.context, "subject": proposal.subject, **w, **said}
-    return _template(proposal.rule).format(**names)
-
-
-def _template(rule: str) -> str:
-    said = {
-        "full_while_slow": translate(
-            "{context}: {resource} was {used} % used while {kpi} was {value}. Raise it before the next "
-            "campaign."
-        ),
-        "full": translate("{context}: {resource} was {used} % used while promises were in danger. Raise it."),
-        "nearly_full": translate(
-            "{context}: {resource} was up to {used} % used. Raise it before a larger campaign."
-        ),
-        "test_too_kind": translate(
-            "{context} broke at {broke} sessions/s, though the load test carried {capacity}. Make its mix of "
-            "requests more like the real one."
-        ),
-        "peak_higher": translate(
-            "The peak was {peak} sessions/s, {expected} were expected. Set expected_peak higher, and "
-            "test with it."
-        ),
-        "peak_lower": translate(
-            "The peak was {peak} sessions/s, {expected} were expected. Expect less, or find out who did "
-            "not come."
-        ),
-        "promise_broken": translate(
-            "{context}, {subject}: {sli} instead of {objective}, in breach for {span}. Mend this first, "
-            "or promise less."
-        ),
-        "tighten": translate(
-            "{context}, {subject}: {sli} were good, {used} % of the budget was used. The objective of "
-            "{objective} "
-            "could be tighter."
-        ),
-        "burned_quietly": translate(
-            "{context}, {subject}: the budget burned for {span} without a breach. Look at the thresholds "
-            "of its alerts."
-        ),
-        "slow_gates": translate(
-            "Half of the {gates} gates waited {span} or longer for an answer. Name deputies, or ask earlier."
-        ),
-        "late_answer": translate(
-            "{context}: {person} took over after {span} (breach {number}). Shorten the steps of the "
-            "escalation policy."
-        ),
-        "tasks_missed": translate(
-            "{missed} of {all} tasks were late or never done, the first of them: {task}. Give them "
-            "earlier deadlines "
-            "or other owners."
-        ),
-        "role_empty": translate(
-            "Nobody took the role {subject}; people asked: {asked}. Name candidates who can be reached."
-        ),
-        "silent_metrics": translate(
-            "{silent} of {looks} looks at the metrics got no answer. Mend the monitoring before the next "
-            "campaign."
-        ),
-        "not_measured": translate(
-            "{context}, {subject}: {unknown} % of the looks had no data. Check its queries."
-        ),
-        "spare": translate(
-            "{context}: {resource} was never more than {used} % used. There is room to make it smaller."
-        ),
-    }
-    return said[rule]
+    return translate(BY_RULE[proposal.rule]).format(**names)
 
 
 def lead(analysis: Analysis) -> list[str]:
